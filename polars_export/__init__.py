@@ -1,0 +1,116 @@
+"""Turn recorded agent traces into fine-tuning datasets.
+
+Everything public is here. Names are loaded when they are first used, so that `polars-export --help` need not wait
+for Polars.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polars_export.errors import (
+        BadRecordError,
+        ExportError,
+        FormatNotImplementedError,
+        InputError,
+        NothingToExportError,
+        OptionError,
+        OutputError,
+        SerializationError,
+        SourceError,
+    )
+    from polars_export.flatten import Batch
+    from polars_export.options import ExportOptions, Target, TrainingFormat
+    from polars_export.pipeline import export, iter_batches, read_traces, read_turns
+    from polars_export.report import ExportReport, LeftOut
+    from polars_export.reporter import (
+        Artifact,
+        ChatMlExporter,
+        DpoExporter,
+        ScoredTrace,
+        ShareGptExporter,
+        TrainingExporter,
+        TrainingReporter,
+        export_traces,
+    )
+    from polars_export.schema import TRACES, TURNS, Column
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "polars_export.errors": (
+        "BadRecordError",
+        "ExportError",
+        "FormatNotImplementedError",
+        "InputError",
+        "NothingToExportError",
+        "OptionError",
+        "OutputError",
+        "SerializationError",
+        "SourceError",
+    ),
+    "polars_export.flatten": ("Batch",),
+    "polars_export.options": ("ExportOptions", "Target", "TrainingFormat"),
+    "polars_export.pipeline": ("export", "iter_batches", "read_traces", "read_turns"),
+    "polars_export.report": ("ExportReport", "LeftOut"),
+    "polars_export.reporter": (
+        "Artifact",
+        "ChatMlExporter",
+        "DpoExporter",
+        "ScoredTrace",
+        "ShareGptExporter",
+        "TrainingExporter",
+        "TrainingReporter",
+        "export_traces",
+    ),
+    "polars_export.schema": ("TRACES", "TURNS", "Column"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "TRACES",
+    "TURNS",
+    "Artifact",
+    "BadRecordError",
+    "Batch",
+    "ChatMlExporter",
+    "Column",
+    "DpoExporter",
+    "ExportError",
+    "ExportOptions",
+    "ExportReport",
+    "FormatNotImplementedError",
+    "InputError",
+    "LeftOut",
+    "NothingToExportError",
+    "OptionError",
+    "OutputError",
+    "ScoredTrace",
+    "SerializationError",
+    "ShareGptExporter",
+    "SourceError",
+    "Target",
+    "TrainingExporter",
+    "TrainingFormat",
+    "TrainingReporter",
+    "__version__",
+    "export",
+    "export_traces",
+    "iter_batches",
+    "read_traces",
+    "read_turns",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,115 @@
+"""The command line: arguments to options, errors to exit statuses, progress and the closing table to the terminal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from polars_export import __version__
+from polars_export.errors import ExportError
+from polars_export.options import ExportOptions, Target, TrainingFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+__all__ = ["main"]
+
+_USAGE = 2
+_INTERRUPTED = 130
+
+_EPILOG = """\b
+Exit status: 0 done; 2 wrong usage; 3 nothing to export; 4 bad input;
+5 output could not be written; 130 interrupted."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.version_option(__version__, prog_name="polars-export")
+def cli() -> None:
+    """Turn recorded agent traces into fine-tuning datasets."""
+
+
+@cli.command("export", epilog=_EPILOG)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([format_.value for format_ in TrainingFormat]),
+    required=True,
+    help="chatml: a conversation per trace, with tool calls; dpo: the best and the worst run of every case; "
+    "sharegpt: a conversation per trace.",
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="OUT",
+    help="A .jsonl, .jsonl.gz, .jsonl.zst or .parquet file; - for standard output.",
+)
+@click.option(
+    "--target",
+    type=click.Choice([target.value for target in Target]),
+    default=Target.REFERENCE.value,
+    show_default=True,
+    help="Who reads it.",
+)
+@click.option(
+    "--quality-threshold", type=float, default=0.0, show_default=True, metavar="X", help="Lowest score that qualifies."
+)
+@click.option("--no-metadata", is_flag=True, help="Leave out the case, score and model of a record.")
+@click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown.")
+def export_command(  # noqa: PLR0913 - one parameter per option of the command line
+    *,
+    sources: tuple[str, ...],
+    format_: str,
+    output: str,
+    target: str,
+    quality_threshold: float,
+    no_metadata: bool,
+    quiet: bool,
+) -> None:
+    """Export the traces of eval results.
+
+    SOURCE is a file, a directory (searched for .json, .jsonl and .ndjson, also with .gz or .zst), a glob, or - for
+    standard input. What a file holds is recognised by its content.
+    """
+    options = ExportOptions(
+        format_, target=target, quality_threshold=quality_threshold, include_metadata=not no_metadata
+    )
+    from polars_export.pipeline import export  # noqa: PLC0415 - loads Polars, which --help should not wait for
+
+    if quiet or not sys.stderr.isatty():
+        export(sources, output, options)
+        return
+    from polars_export.terminal import progress, summary  # noqa: PLC0415 - loads rich, as above
+
+    with progress() as watch:
+        report = export(sources, output, options, watch=watch)
+    summary(report)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = cli.main(args=arguments, prog_name="polars-export", standalone_mode=False)
+    except click.ClickException as error:
+        return _complain(error.format_message(), _USAGE)
+    except click.Abort:
+        return _complain("interrupted; the output is as it was", _INTERRUPTED)
+    except ExportError as error:
+        return _complain(str(error), error.exit_status)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, status: int) -> int:
+    """Say what is wrong in one line, whatever the names and texts in it hold."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split("\n")))
+    click.echo(f"polars-export: {line}", err=True)
+    return status
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

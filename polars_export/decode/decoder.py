@@ -1,0 +1,137 @@
+"""Decode the records of a chunk, fast where they are as expected and with an exact complaint where they are not."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from polars_export.chunk import Origin
+from polars_export.decode.explain import Mismatch, first_mismatch
+from polars_export.decode.records import BLOCK_TYPES, CaseScores, FullTrace, Trace
+from polars_export.errors import BadRecordError
+from polars_export.schema import Detail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from polars_export.chunk import Chunk
+
+__all__ = ["Decoded", "TraceDecoder", "check_case_result", "name_unknown_blocks", "parse"]
+
+_RECORD_TYPE: dict[Detail, type[Trace]] = {Detail.RECORDS: Trace, Detail.FULL: FullTrace}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The traces of one chunk in order: `FullTrace` where the level of detail is full."""
+
+    chunk: Chunk
+    detail: Detail
+    traces: Sequence[Trace]
+
+
+class TraceDecoder:
+    """Decodes chunks at one level of detail.
+
+    Fields that the level does not need are skipped unread: they are neither required nor checked.
+    """
+
+    def __init__(self, detail: Detail) -> None:
+        self._detail = detail
+        self._type = _RECORD_TYPE[detail]
+        self._decode = msgspec.json.Decoder(self._type).decode
+
+    def decode(self, chunk: Chunk) -> Decoded:
+        """Decode the records of a chunk.
+
+        Raises:
+            BadRecordError: The first record that is not valid JSON or not a trace.
+        """
+        with _no_collection():
+            traces = [self._one(chunk, index) for index in range(len(chunk.spans))]
+        return Decoded(chunk, self._detail, traces)
+
+    def _one(self, chunk: Chunk, index: int) -> Trace:
+        start, end = chunk.spans[index]
+        try:
+            trace = self._decode(chunk.data[start:end])
+        except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
+            trace = self._again(chunk, index)
+        if trace.metric_results is msgspec.UNSET and (trace.score is msgspec.UNSET or chunk.origin is Origin.DOCUMENT):
+            _refuse(chunk, index, Mismatch(f"{chunk.json_path(index)}.metric_results", "an array", "no such field"))
+        return trace
+
+    def _again(self, chunk: Chunk, index: int) -> Trace:
+        """Decode a record that the fast way refused: it holds unknown blocks, or it is bad."""
+        start, end = chunk.spans[index]
+        path = chunk.json_path(index)
+        try:
+            value = parse(chunk.data[start:end])
+        except ValueError as error:
+            _refuse(chunk, index, Mismatch(path, "valid JSON", str(error)))
+        name_unknown_blocks(value)
+        if mismatch := first_mismatch(self._type, value, path):
+            _refuse(chunk, index, mismatch)
+        return msgspec.convert(value, self._type)
+
+
+def parse(data: bytes | memoryview) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode JSON without a type.
+
+    Raises:
+        ValueError: It is not valid JSON, not UTF-8, or nested too deeply to be read.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+
+
+def check_case_result(value: Mapping[str, Any]) -> None:
+    """Check the scores of a case result that is a Python object.
+
+    Raises:
+        BadRecordError: It is not a case result.
+    """
+    if mismatch := first_mismatch(CaseScores, value, "$"):
+        raise BadRecordError("case result", None, *mismatch)
+
+
+def name_unknown_blocks(value: object) -> None:
+    """Give blocks of a type that is not known the type `unknown`, in place, so that they can be decoded and counted.
+
+    Blocks that lack a type, or have one that is not a string, stay as they are: they are errors.
+    """
+    for turn in _items(_field(_field(value, "invocation"), "turns")):
+        messages = [_field(turn, "assistant_message"), *_items(_field(turn, "tool_results"))]
+        for block in (block for message in messages for block in _items(_field(message, "content"))):
+            if isinstance(block, dict) and isinstance(block.get("type"), str) and block["type"] not in BLOCK_TYPES:
+                block["type"] = "unknown"
+
+
+def _field(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _refuse(chunk: Chunk, index: int, mismatch: Mismatch) -> None:
+    raise BadRecordError(chunk.source, chunk.line(index), *mismatch)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause garbage collection: decoding makes many lists and no cycles, and each pass would walk all of them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,250 @@
+"""The upstream's spelling of a case result, as typed records: the only place that knows it.
+
+Two families share one shape. `Trace` and its parts hold what the reference's records need and skip the rest unread;
+`FullTrace` and its parts hold what the full tables need. Fields without a default are required.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+__all__ = [
+    "BLOCK_TYPES",
+    "Amounts",
+    "CaseScores",
+    "Counts",
+    "Duration",
+    "Extension",
+    "FullBlock",
+    "FullTrace",
+    "FullTurn",
+    "Image",
+    "SkippedThinking",
+    "Text",
+    "Thinking",
+    "Trace",
+    "Turn",
+    "UnknownBlock",
+]
+
+Unsigned = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # what an Int64 column holds
+
+
+# No record can be part of a reference cycle, so that none of them needs the garbage collector's attention.
+class _Part(Struct, gc=False, kw_only=True):
+    pass
+
+
+class _Block(_Part, tag_field="type"):
+    pass
+
+
+class Text(_Block, tag="text"):
+    """What the assistant says."""
+
+    text: str
+
+
+class SkippedThinking(_Block, tag="thinking"):
+    """A thinking block of which only the presence counts."""
+
+
+class Thinking(SkippedThinking, tag="thinking"):
+    """What the assistant thinks."""
+
+    thinking: str
+
+
+class CallBlock(_Block, tag="tool_call"):
+    """Repeats one of the turn's `tool_calls`; not read."""
+
+
+class Image(_Block, tag="image"):
+    """An image; not read."""
+
+
+class Extension(_Block, tag="extension"):
+    """A block of an extension; not read."""
+
+
+class UnknownBlock(_Block, tag="unknown"):
+    """Stands for a block of any other type; see `decoder.name_unknown_blocks`."""
+
+
+BLOCK_TYPES = frozenset({"text", "thinking", "tool_call", "image", "extension"})
+
+Block = Text | SkippedThinking | CallBlock | Image | Extension | UnknownBlock
+FullBlock = Text | Thinking | CallBlock | Image | Extension | UnknownBlock
+
+
+class ToolCall(_Part):
+    """A call of a tool; the arguments are any JSON value."""
+
+    id: str
+    name: str
+    arguments: Any
+
+
+class Skipped(_Part):
+    """An object of which only the presence counts."""
+
+
+class Message(_Part):
+    """The assistant's message of a turn."""
+
+    content: Sequence[Block]
+
+
+class Turn(_Part):
+    """One message of the assistant, its calls and their results."""
+
+    turn_index: Unsigned
+    assistant_message: Message
+    tool_calls: Sequence[ToolCall]
+    tool_results: Sequence[Skipped] = ()
+
+
+class Model(_Part):
+    """The model of an invocation."""
+
+    model_id: str
+
+
+class Invocation(_Part):
+    """What the agent did for a case."""
+
+    turns: Sequence[Turn]
+    model: Model
+    final_response: str | None = None
+
+
+class Score(_Part):
+    """What a metric gave."""
+
+    value: float
+
+
+class Metric(_Part):
+    """One metric of a case result."""
+
+    score: Score
+
+
+class Trace(_Part):
+    """A case result, or a scored trace: that one has `score` in place of `metric_results`."""
+
+    case_id: str
+    invocation: Invocation
+    metric_results: Sequence[Metric] | UnsetType = UNSET
+    score: float | UnsetType = UNSET
+    eval_set_id: str | None = None
+
+
+class CaseScores(_Part):
+    """The part of a case result that its score comes from."""
+
+    case_id: str
+    invocation: Skipped
+    metric_results: Sequence[Metric]
+
+
+class Duration(_Part):
+    """A length of time."""
+
+    secs: Unsigned
+    nanos: Unsigned = 0
+
+
+class Counts(_Part):
+    """Tokens used."""
+
+    input: Unsigned
+    output: Unsigned
+    cache_read: Unsigned
+    cache_write: Unsigned
+    total: Unsigned
+
+
+class Amounts(_Part):
+    """What the tokens cost."""
+
+    input: float
+    output: float
+    cache_read: float
+    cache_write: float
+    total: float
+
+
+StopReason = Literal["stop", "length", "tool_use", "aborted", "error", "transfer"]
+
+
+class FullMessage(Message):
+    """The assistant's message with its circumstances."""
+
+    content: Sequence[FullBlock]
+    provider: str | None = None
+    model_id: str | None = None
+    usage: Counts | None = None
+    cost: Amounts | None = None
+    stop_reason: StopReason | None = None
+    error_message: str | None = None
+    timestamp: Unsigned | None = None
+
+
+class ToolResult(Skipped):
+    """What a tool returned."""
+
+    tool_call_id: str
+    content: Sequence[FullBlock]
+    is_error: bool = False
+
+
+class FullTurn(Turn):
+    """A turn with the results of its calls."""
+
+    assistant_message: FullMessage
+    tool_results: Sequence[ToolResult] = ()
+    duration: Duration | None = None
+
+
+class FullModel(Model):
+    """The model with its settings."""
+
+    provider: str | None = None
+    thinking_level: str | None = None
+
+
+class FullInvocation(Invocation):
+    """An invocation with its totals."""
+
+    turns: Sequence[FullTurn]
+    model: FullModel
+    stop_reason: StopReason | None = None
+    total_usage: Counts | None = None
+    total_cost: Amounts | None = None
+    total_duration: Duration | None = None
+
+
+class FullScore(Score):
+    """What a metric gave, and what it should have given."""
+
+    threshold: float | None = None
+
+
+class FullMetric(Metric):
+    """A metric with its name."""
+
+    evaluator_name: str
+    score: FullScore
+    details: str | None = None
+
+
+class FullTrace(Trace):
+    """A case result or scored trace with all that the full tables hold."""
+
+    invocation: FullInvocation
+    metric_results: Sequence[FullMetric] | UnsetType = UNSET
+    verdict: Literal["pass", "fail"] | None = None

@@ -1,0 +1,123 @@
+"""Everything that can go wrong, as one family of errors whose messages are derived from their fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "BadRecordError",
+    "ExportError",
+    "FormatNotImplementedError",
+    "InputError",
+    "NothingToExportError",
+    "OptionError",
+    "OutputError",
+    "SerializationError",
+    "SourceError",
+]
+
+
+class ExportError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_status: ClassVar[int] = 1
+    """What the command line ends with."""
+
+
+class OptionError(ExportError):
+    """An option has a value that cannot be used."""
+
+    exit_status = 2
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+        self.problem = problem
+
+
+class FormatNotImplementedError(ExportError):
+    """The target has no record of this format."""
+
+    exit_status = 2
+
+    def __init__(self, format_name: str, target: str, offered: Sequence[str]) -> None:
+        super().__init__(
+            f"format {format_name} is not implemented for target {target}; it offers: {', '.join(offered)}"
+        )
+        self.format_name = format_name
+        self.target = target
+        self.offered = tuple(offered)
+
+
+class NothingToExportError(ExportError):
+    """No trace is left to write.
+
+    `threshold` is the quality threshold as given, `traces_read` the number of traces that were read, and `left_out`
+    says how many of them were left out for which reason.
+    """
+
+    exit_status = 3
+
+    def __init__(self, threshold: float, traces_read: int, left_out: Mapping[str, int]) -> None:
+        reasons = "".join(f", {count} {reason}" for reason, count in left_out.items() if count)
+        super().__init__(f"nothing to export at quality threshold {threshold}: {traces_read} traces read{reasons}")
+        self.threshold = threshold
+        self.traces_read = traces_read
+        self.left_out = dict(left_out)
+
+
+class InputError(ExportError):
+    """The input cannot be used."""
+
+    exit_status = 4
+
+
+class SourceError(InputError):
+    """A whole source cannot be used: it is missing, unreadable, empty, damaged or holds something else."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(f"{source}: {problem}")
+        self.source = source
+        self.problem = problem
+
+
+class BadRecordError(InputError):
+    """One record is not what it should be.
+
+    `line` counts from 1 and is None where the record is not a line of its own; `json_path` then starts at the document
+    and names the case result by its index.
+    """
+
+    def __init__(self, file: str, line: int | None, json_path: str, expected: str, found: str) -> None:
+        where = file if line is None else f"{file}:{line}"
+        super().__init__(f"{where}: {json_path}: expected {expected}, found {found}")
+        self.file = file
+        self.line = line
+        self.json_path = json_path
+        self.expected = expected
+        self.found = found
+
+
+class SerializationError(ExportError):
+    """A trace given as Python objects has no JSON form (NaN, a lone surrogate, an object of another type)."""
+
+    exit_status = 4
+
+    def __init__(self, index: int, problem: str) -> None:
+        super().__init__(f"trace {index}: {problem}")
+        self.index = index
+        self.problem = problem
+
+
+class OutputError(ExportError):
+    """The output could not be written."""
+
+    exit_status = 5
+
+    def __init__(self, output: str, problem: str) -> None:
+        super().__init__(f"{output}: {problem}")
+        self.output = output
+        self.problem = problem

@@ -1,0 +1,47 @@
+"""DPO: the best and the worst conversation of a case as a preference pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.formats import chatml
+from polars_export.nested import arrow, structs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+ABSENT = chatml.ABSENT
+
+
+def schema(options: ExportOptions) -> pa.Schema:
+    """Return the schema of a record: the case and two ChatML records whose keys are sorted at every depth."""
+    side = _sorted_type(chatml.fields(options, _sorted_type))
+    return pa.schema({"case_id": pa.string(), "chosen": side, "rejected": side})
+
+
+def render(tables: Tables, options: ExportOptions) -> pa.Table:
+    """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on."""
+    sides = pl.Series(_sorted_structs(chatml.columns(tables, options, _sorted_structs)))
+    return pa.table(
+        {
+            "case_id": arrow(tables.traces["case_id"].gather_every(2)),
+            "chosen": arrow(sides.gather_every(2)),
+            "rejected": arrow(sides.gather_every(2, offset=1)),
+        }
+    )
+
+
+def _sorted_type(fields: dict[str, pa.DataType]) -> pa.DataType:
+    return pa.struct(dict(sorted(fields.items())))
+
+
+def _sorted_structs(columns: Mapping[str, pa.Array]) -> pa.StructArray:
+    return structs(dict(sorted(columns.items())))

@@ -1,0 +1,51 @@
+"""The account of an export: every trace read ends in exactly one count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["ExportReport", "LeftOut"]
+
+
+class LeftOut(StrEnum):
+    """Why a trace that was read is in no record."""
+
+    BELOW_THRESHOLD = "below_threshold"
+    """Its score does not reach the quality threshold."""
+    SINGLE_RUN = "single_run"
+    """It is the only qualifying trace of its case, which makes no pair."""
+    NOT_SELECTED = "not_selected"
+    """It is neither the best nor the worst qualifying trace of its case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export did.
+
+    Attributes:
+        output: Where the records are.
+        records: Number of records written; a pair is one record of two traces.
+        traces_read: Number of traces read.
+        exported: Number of traces in the records.
+        left_out: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
+        not_carried: Content of the exported traces that the records cannot carry: how many blocks, calls or results.
+        passed_over: Files met in a search of a directory that hold no traces, with what they hold.
+        bytes_read: Size of the sources as they are stored; 0 for standard input.
+        seconds: How long it took.
+    """
+
+    output: str
+    records: int
+    traces_read: int
+    exported: int
+    left_out: dict[LeftOut, int] = field(default_factory=dict)
+    not_carried: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    bytes_read: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        accounted = self.exported + sum(self.left_out.values())
+        if accounted != self.traces_read:
+            raise AssertionError(f"{self.traces_read} traces were read, but {accounted} are accounted for")

@@ -1,0 +1,148 @@
+"""Results documents: the elements of `case_results`, found without holding the document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polars_export.chunk import Chunk, Origin
+from polars_export.decode import parse
+from polars_export.decode.explain import name_of
+from polars_export.errors import BadRecordError, SourceError
+from polars_export.sources.scan import JsonScan
+from polars_export.sources.stream import CHUNK_BYTES, STDIN, ByteStream, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["document_chunks"]
+
+
+def document_chunks(window: Window) -> Iterator[Chunk]:
+    """Yield the case results of the document at the start of a window.
+
+    Raises:
+        BadRecordError: The document is not valid JSON around its case results, ends early, or lacks an `eval_set_id`.
+    """
+    document = _Document(window)
+    eval_set_id = document.open()
+    if eval_set_id is None:  # it stands behind the case results: look for it first
+        if window.source == STDIN:
+            raise SourceError(STDIN, "a document on standard input must have its eval_set_id before its case_results")
+        with ByteStream(window.source) as again:
+            ahead = _Document(Window(again))
+            ahead.open()
+            for _ in ahead.elements(None):
+                pass
+            eval_set_id = ahead.close()
+    yield from document.elements(eval_set_id)
+    document.close()
+
+
+class _Document:
+    """One pass over a document: `open`, then all the `elements`, then `close`."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._scan = JsonScan(window)
+        self._around = b""  # the document without its case results
+
+    def open(self) -> str | None:
+        """Go to the first case result; return the document's `eval_set_id` if it stands before that."""
+        eval_set_id: str | None = None
+        for key, at in self._scan.keys(self._scan.skip_space(0)):
+            if key == "case_results":
+                self._enter(at)
+                break
+            if key == "eval_set_id":
+                value = self._value(at)
+                if not isinstance(value, str):
+                    raise self._bad("$.eval_set_id", "a string", name_of(value))
+                eval_set_id = value
+        return eval_set_id
+
+    def elements(self, eval_set_id: str | None) -> Iterator[Chunk]:
+        """Yield the case results, as many at a time as the window holds without growing."""
+        scan, window = self._scan, self._window
+        index, at = 0, scan.skip_space(0)
+        spans: list[tuple[int, int]] = []
+        while scan.byte(at) != b"]":
+            if scan.byte(at) != b"{":
+                raise self._bad(f"$.case_results[{index + len(spans)}]", "an object", self._found(at))
+            end = scan.end_of_nested(at)
+            if spans and (end is None or at >= CHUNK_BYTES):
+                yield self._chunk(spans, index, eval_set_id)
+                index += len(spans)
+                window.drop(at)
+                spans, at = [], 0
+                continue
+            if end is None:
+                if not window.more():
+                    raise self._bad(f"$.case_results[{index}]", "the rest of the case result", "the end of the file")
+                continue
+            spans.append((at, end))
+            at = self._next(end, index + len(spans))
+        if spans:
+            yield self._chunk(spans, index, eval_set_id)
+        window.drop(at)
+
+    def close(self) -> str:
+        """Read the rest of the document, check what stands around the case results and return the `eval_set_id`."""
+        rest = bytearray()
+        while True:
+            rest += self._window.view(len(self._window))
+            self._window.drop(len(self._window))
+            if not self._window.more():
+                break
+        try:
+            around = parse(self._around + rest)
+        except ValueError as error:
+            raise self._bad("$", "valid JSON around the case results", str(error)) from None
+        eval_set_id = around.get("eval_set_id", msgspec.UNSET)
+        if not isinstance(eval_set_id, str):
+            found = "no such field" if eval_set_id is msgspec.UNSET else name_of(eval_set_id)
+            raise self._bad("$.eval_set_id", "a string", found)
+        return eval_set_id
+
+    def _enter(self, at: int) -> None:
+        if self._scan.byte(at) != b"[":
+            raise self._bad("$.case_results", "an array", self._found(at))
+        self._around = bytes(self._window.view(at + 1))
+        self._window.drop(at + 1)
+
+    def _next(self, at: int, index: int) -> int:
+        """Return the offset of the next element, or of the `]` behind the last."""
+        at = self._scan.skip_space(at)
+        if self._scan.byte(at) == b"]":
+            return at
+        if self._scan.byte(at) != b",":
+            raise self._bad(f"$.case_results[{index}]", "`,` or `]` before it", self._found(at))
+        at = self._scan.skip_space(at + 1)
+        if self._scan.byte(at) == b"]":
+            raise self._bad(f"$.case_results[{index}]", "a case result behind the `,`", "`]`")
+        return at
+
+    def _chunk(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Chunk:
+        positions = range(index, index + len(spans))
+        data = self._window.view(spans[-1][1])
+        return Chunk(self._window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id)
+
+    def _value(self, at: int) -> object:
+        end = self._scan.end_of_value(at)
+        try:
+            value: object = parse(self._window.view(end)[at:])
+        except ValueError as error:
+            raise self._bad("$", "valid JSON around the case results", str(error)) from None
+        return value
+
+    def _found(self, at: int) -> str:
+        if not self._scan.byte(at):
+            return "the end of the file"
+        try:
+            return name_of(self._value(at))
+        except BadRecordError:
+            return "something that is not JSON"
+
+    def _bad(self, path: str, expected: str, found: str) -> BadRecordError:
+        return BadRecordError(self._window.source, None, path, expected, found)

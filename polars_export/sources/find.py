@@ -1,0 +1,78 @@
+"""Find the files that a user's sources name."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from polars_export.errors import SourceError
+from polars_export.sources.stream import STDIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Found", "Source", "Sources", "find_sources"]
+
+Source: TypeAlias = str | os.PathLike[str]
+Sources: TypeAlias = "Source | Iterable[Source]"
+
+_ENDINGS = tuple(
+    f"{ending}{compression}" for ending in (".json", ".jsonl", ".ndjson") for compression in ("", ".gz", ".zst")
+)
+
+
+class Found(NamedTuple):
+    """A file to read, or standard input; `searched` if a directory was searched and the file not named by the user."""
+
+    path: str
+    searched: bool
+
+
+def find_sources(sources: Sources) -> list[Found]:
+    """Return the files of files, directories, globs and `-`, in the order given.
+
+    A directory is searched recursively and its files sorted by path; one that holds both `results/` and `sets/` is an
+    eval store, of which only the results are searched.
+
+    Raises:
+        SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
+    """
+    given = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    return [found for source in given for found in _find(os.fspath(source))]
+
+
+def _find(source: str) -> Iterator[Found]:
+    if source == STDIN or Path(source).is_file():
+        yield Found(source, searched=False)
+    elif Path(source).is_dir():
+        yield from _search(source)
+    elif glob.has_magic(source):
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
+        if not matches:
+            raise SourceError(source, "no file matches")
+        for match in matches:
+            yield from _find(match)
+    elif os.path.lexists(source) and Path(source).exists():
+        yield Found(source, searched=False)  # a named pipe or a device
+    else:
+        raise SourceError(source, "no such file or directory")
+
+
+def _search(directory: str) -> Iterator[Found]:
+    paths: list[str] = []
+    for folder, folders, files in os.walk(directory, onerror=_refuse):
+        if {"results", "sets"} <= set(folders):
+            folders[:] = ["results"]
+            continue
+        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118
+    if not paths:
+        raise SourceError(
+            directory, "the directory holds no results (.json, .jsonl or .ndjson, or these with .gz or .zst)"
+        )
+    yield from (Found(path, searched=True) for path in sorted(paths))
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(str(error.filename), error.strerror or str(error))

@@ -1,0 +1,112 @@
+"""Find where JSON values end without decoding them, in a window that may hold only a part of them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from polars_export.errors import BadRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from polars_export.sources.stream import Window
+
+__all__ = ["JsonScan"]
+
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SCALAR = re.compile(rb"[^ \t\r\n,:\]}]*+")
+_TO_BRACKET = re.compile(  # the next bracket outside strings; a quote that nothing closes, or the end: read on
+    rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+([{}\[\]]|"|\Z)', re.DOTALL
+)
+
+
+class JsonScan:
+    """Steps through the JSON text in a window, reading on as needed. All positions are offsets into the window.
+
+    Raises:
+        BadRecordError: The text ends, or has something else where a part of an object should stand.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+
+    def byte(self, at: int) -> bytes:
+        """Return the byte at an offset, empty at the end of the stream."""
+        window = self.window
+        while at >= len(window):
+            if not window.more():
+                return b""
+        return bytes(window.data[window.start + at : window.start + at + 1])
+
+    def skip_space(self, at: int) -> int:
+        """Return the offset of the first byte that is not white space."""
+        return self._end_of(_SPACE, at)
+
+    def keys(self, at: int) -> Iterator[tuple[str, int]]:
+        """Yield every key of the object whose `{` stands at an offset, with the offset of its value."""
+        at = self.skip_space(at + 1)
+        if self.byte(at) == b"}":
+            return
+        while True:
+            self.expect(b'"', at, "a key")
+            end = self.end_of_value(at)
+            key = bytes(self.window.view(end)[at + 1 : end - 1]).decode("utf-8", "replace")
+            at = self.skip_space(end)
+            self.expect(b":", at, "`:`")
+            at = self.skip_space(at + 1)
+            yield key, at
+            at = self.skip_space(self.end_of_value(at))
+            if self.byte(at) == b"}":
+                return
+            self.expect(b",", at, "`,` or `}`")
+            at = self.skip_space(at + 1)
+
+    def end_of_value(self, at: int) -> int:
+        """Return the offset just behind the value that starts at an offset."""
+        first = self.byte(at)
+        if first in (b"{", b"["):
+            while (end := self.end_of_nested(at)) is None:
+                self._read_on()
+            return end
+        if first == b'"':
+            while (match := _STRING.match(self.window.data, self.window.start + at, self.window.end)) is None:
+                self._read_on()
+            return match.end() - self.window.start
+        return self._end_of(_SCALAR, at)
+
+    def end_of_nested(self, at: int) -> int | None:
+        """Return the offset just behind the object or array at an offset, None if the window has but a part of it."""
+        depth = 0
+        start = self.window.start
+        for match in _TO_BRACKET.finditer(self.window.data, start + at, self.window.end):
+            bracket = match[1]
+            if bracket in (b"{", b"["):
+                depth += 1
+            elif bracket in (b"}", b"]"):
+                depth -= 1
+                if depth == 0:
+                    return match.end() - start
+            else:
+                break
+        return None
+
+    def expect(self, byte: bytes, at: int, what: str) -> None:
+        """Raise unless this byte stands at an offset."""
+        if (found := self.byte(at)) != byte:
+            shown = f"`{found.decode('ascii', 'backslashreplace')}`" if found else "the end of the file"
+            raise BadRecordError(self.window.source, None, "$", what, shown)
+
+    def _end_of(self, pattern: re.Pattern[bytes], at: int) -> int:
+        """Return the end of a match that could go on behind the window, unless the stream ends there."""
+        window = self.window
+        while True:
+            match = pattern.match(window.data, window.start + at, window.end)
+            end = match.end() - window.start if match else at
+            if end < len(window) or not window.more():
+                return end
+
+    def _read_on(self) -> None:
+        if not self.window.more():
+            raise BadRecordError(self.window.source, None, "$", "the rest of the document", "the end of the file")

@@ -1,0 +1,121 @@
+"""Open a source as a stream of plain bytes, decompressed where its magic bytes say so, read through one buffer."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Protocol, Self, cast
+
+import pyarrow as pa
+
+from polars_export.errors import SourceError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["CHUNK_BYTES", "STDIN", "ByteStream", "Window"]
+
+STDIN = "-"
+
+CHUNK_BYTES = 2 << 20
+"""How much is read and decoded at a time: more falls out of the processor's cache, which makes decoding dearer."""
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HEAD = 4  # the longest of the above
+
+
+class _Readable(Protocol):
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
+
+
+class ByteStream:
+    """The plain bytes of one source; a context manager.
+
+    Raises:
+        SourceError: The source cannot be opened or read, or its compressed data is damaged.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        try:
+            self._stored = _open(source)
+            head = self._stored.peek(_HEAD)[:_HEAD]
+        except OSError as error:
+            raise SourceError(source, error.strerror or str(error)) from error
+        self._codec = next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
+        self._plain: _Readable = self._stored
+        if self._codec:
+            self._plain = pa.CompressedInputStream(pa.PythonFile(self._stored, "r"), self._codec)
+        elif head.startswith(_BYTE_ORDER_MARK):
+            self._stored.read(len(_BYTE_ORDER_MARK))
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end."""
+        filled = 0
+        try:
+            while filled < len(buffer) and (count := self._plain.readinto(buffer[filled:])):
+                filled += count
+        except OSError as error:
+            problem = f"damaged {self._codec} data: {error}" if self._codec else error.strerror or str(error)
+            raise SourceError(self.source, problem) from error
+        return filled
+
+    def stored_position(self) -> int:
+        """Return how many bytes have been read from the source as it is stored; 0 where that is not known."""
+        return self._stored.tell() if self._stored.seekable() else 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.source != STDIN:
+            self._stored.close()
+
+
+def _open(source: str) -> io.BufferedReader[io.FileIO]:
+    if source != STDIN:
+        return io.BufferedReader(io.FileIO(source), buffer_size=1 << 16)
+    return cast("io.BufferedReader[io.FileIO]", sys.stdin.buffer)
+
+
+class Window:
+    """The part of a stream that is held: `data[start:end]`, in a buffer that is reused and grows only when it must.
+
+    Offsets into the window count from `start`, so that they stay true when `more` moves the bytes.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.stream = stream
+        self.data = bytearray(CHUNK_BYTES)
+        self.start = 0
+        self.end = 0
+
+    @property
+    def source(self) -> str:
+        """The name of the stream."""
+        return self.stream.source
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def view(self, length: int) -> memoryview:
+        """Return the first bytes held, valid until the next `more`."""
+        return memoryview(self.data)[self.start : self.start + length]
+
+    def drop(self, length: int) -> None:
+        """Let go of the first bytes."""
+        self.start += length
+
+    def more(self) -> bool:
+        """Read on behind what is held; False at the end of the stream."""
+        held = self.data[self.start : self.end]
+        if len(held) == len(self.data):  # a new buffer: views of the old one may still be in use
+            self.data = bytearray(2 * len(held))
+        self.data[: len(held)] = held
+        self.start, self.end = 0, len(held)
+        count = self.stream.readinto(memoryview(self.data)[self.end :])
+        self.end += count
+        return count > 0

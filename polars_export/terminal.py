@@ -1,0 +1,60 @@
+"""What a person at a terminal sees, on standard error: progress while an export runs, and its account at the end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from polars_export.pipeline import Watch
+    from polars_export.report import ExportReport
+
+__all__ = ["progress", "summary"]
+
+
+@contextmanager
+def progress() -> Iterator[Watch]:
+    """Show bytes and traces read, the rate and the time left; hand out what is to be told of them."""
+    columns = (
+        TextColumn("{task.fields[traces]:,} traces"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task("export", total=None, traces=0)
+
+        def watch(bytes_read: int, bytes_total: int | None, traces: int) -> None:
+            display.update(task, completed=bytes_read, total=bytes_total, traces=traces)
+
+        yield watch
+
+
+def summary(report: ExportReport) -> None:
+    """Show where every trace went, what the records could not carry, and how fast it was."""
+    console = Console(stderr=True, highlight=False)
+    table = Table(title=escape(f"{report.records:,} records in {report.output}"), title_justify="left")
+    table.add_column("traces")
+    table.add_column("count", justify="right")
+    table.add_row("exported", f"{report.exported:,}")
+    for reason, count in report.left_out.items():
+        table.add_row(f"left out: {reason}", f"{count:,}")
+    table.add_section()
+    table.add_row("read", f"{report.traces_read:,}", style="bold")
+    console.print(table)
+    if report.not_carried:
+        lost = ", ".join(f"{count:,} {what}" for what, count in report.not_carried.items())
+        console.print(f"not carried by these records: {lost}", markup=False)
+    for path, problem in report.passed_over.items():
+        console.print(f"passed over {path}: {problem}", markup=False)
+    megabytes = report.bytes_read / 1e6
+    speed = f"{report.traces_read / report.seconds:,.0f} traces/s, {megabytes / report.seconds:,.1f} MB/s"
+    console.print(f"{megabytes:,.1f} MB in {report.seconds:.1f} s ({speed})")

@@ -1,0 +1,47 @@
+"""Records as JSON lines: compact, UTF-8 unescaped but for quotes, backslashes and control characters."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, BinaryIO
+
+import polars as pl
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["JsonLinesWriter", "encode"]
+
+
+def encode(records: pa.Table, absent: Sequence[str]) -> bytes:
+    """Return records as JSON lines; of the keys named in `absent`, those that are null are left out.
+
+    Polars writes every key. Cutting the nulls out of its text is exact: inside a string the quotes would be escaped,
+    and arguments are strings, so that no record can hold these bytes otherwise. Such a key must not be the first of its
+    object.
+    """
+    buffer = io.BytesIO()
+    pl.DataFrame(records).write_ndjson(buffer)
+    text = buffer.getvalue()
+    for key in absent:
+        text = text.replace(b',"%s":null' % key.encode(), b"")
+    return text
+
+
+class JsonLinesWriter:
+    """Writes records as JSON lines to a binary file."""
+
+    def __init__(self, file: BinaryIO, absent: Sequence[str], compression: str | None) -> None:
+        self._file = pa.CompressedOutputStream(file, compression) if compression else file
+        self._absent = absent
+        self._compressed = compression is not None
+
+    def write(self, records: pa.Table) -> None:
+        """Append records."""
+        self._file.write(encode(records, self._absent))
+
+    def close(self) -> None:
+        """Write what is still held back; the file itself stays open."""
+        if self._compressed:
+            self._file.close()
