@@ -80,6 +80,8 @@ def export_command(  # noqa: PLR0913 - one parameter per option of the command l
     )
     from polars_export.pipeline import export  # noqa: PLC0415 - loads Polars, which --help should not wait for
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # Polars' own handler would let a waiting read wait on
+        signal.signal(number, _interrupt)
     if quiet or not sys.stderr.isatty():
         export(sources, output, options)
         return
@@ -92,9 +94,11 @@ def export_command(  # noqa: PLR0913 - one parameter per option of the command l
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = cli.main(args=arguments, prog_name="polars-export", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return _USAGE
     except click.ClickException as error:
         return _complain(error.format_message(), _USAGE)
     except click.Abort:

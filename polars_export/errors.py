@@ -63,7 +63,9 @@ class NothingToExportError(ExportError):
 
     def __init__(self, threshold: float, traces_read: int, left_out: Mapping[str, int]) -> None:
         reasons = "".join(f", {count} {reason}" for reason, count in left_out.items() if count)
-        super().__init__(f"nothing to export at quality threshold {threshold}: {traces_read} traces read{reasons}")
+        hint = "; a pair needs two qualifying runs of one case" if left_out.get("single_run") else ""
+        what = f"nothing to export at quality threshold {threshold}: {traces_read} traces read{reasons}{hint}"
+        super().__init__(what)
         self.threshold = threshold
         self.traces_read = traces_read
         self.left_out = dict(left_out)

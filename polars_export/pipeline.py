@@ -218,22 +218,23 @@ def _paired(qualifying: Iterable[Tables], tally: _Tally) -> Iterator[Tables]:
         held.append(Tables(tables.traces.with_columns(first_seen="trace"), tables.turns))
         new += len(tables)
         if new >= limit:  # as many new ones as were kept: the work stays proportional to the input
-            held = [_candidates(held, tally)]
+            held = [_pruned(held, tally)]
             new, limit = 0, max(_PRUNE_AT_LEAST, len(held[0]))
     if not held:
         return
-    last = _candidates(held, tally)
-    tally.left_out[LeftOut.SINGLE_RUN] += last.traces.filter(pl.col("runs") == 1).height
-    sides = pairs(last.traces.lazy()).collect()
+    last = _pruned(held, tally)
+    marked = candidates(last.traces.lazy()).collect()
+    tally.left_out[LeftOut.SINGLE_RUN] += marked.filter(pl.col("runs") == 1).height
+    sides = pairs(marked.lazy()).collect()
     for some in sides.iter_slices(_PAIRS_AT_ONCE):
         yield last.take(some.select(pl.concat_list("chosen", "rejected").explode()).to_series())
 
 
-def _candidates(held: list[Tables], tally: _Tally) -> Tables:
+def _pruned(held: list[Tables], tally: _Tally) -> Tables:
     """Drop the traces that can be neither chosen nor rejected, whatever follows."""
     every = Tables.concat(held)
-    marked = Tables(candidates(every.traces.lazy()).collect(), every.turns)
-    kept = marked.filter(marked.traces["best"] | marked.traces["worst"])
+    marked = candidates(every.traces.lazy()).collect()
+    kept = Tables(marked.select(every.traces.columns), every.turns).filter(marked["best"] | marked["worst"])
     tally.left_out[LeftOut.NOT_SELECTED] += len(every) - len(kept)
     return kept
 

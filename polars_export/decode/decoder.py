@@ -72,7 +72,7 @@ class TraceDecoder:
         try:
             value = parse(chunk.data[start:end])
         except ValueError as error:
-            _refuse(chunk, index, Mismatch(path, "valid JSON", str(error)))
+            _refuse(chunk, index, Mismatch(path, "valid JSON", f"text that is not ({error})"))
         name_unknown_blocks(value)
         if mismatch := first_mismatch(self._type, value, path):
             _refuse(chunk, index, mismatch)
@@ -88,7 +88,7 @@ def parse(data: bytes | memoryview) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return msgspec.json.decode(data)
     except RecursionError:
-        raise ValueError("JSON that is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def check_case_result(value: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from polars_export.decode import parse
 from polars_export.decode.explain import name_of
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.sources.scan import JsonScan
-from polars_export.sources.stream import CHUNK_BYTES, STDIN, ByteStream, Window
+from polars_export.sources.stream import STDIN, ByteStream, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class _Document:
             if scan.byte(at) != b"{":
                 raise self._bad(f"$.case_results[{index + len(spans)}]", "an object", self._found(at))
             end = scan.end_of_nested(at)
-            if spans and (end is None or at >= CHUNK_BYTES):
+            if spans and (end is None or at >= window.size):
                 yield self._chunk(spans, index, eval_set_id)
                 index += len(spans)
                 window.drop(at)
@@ -98,7 +98,7 @@ class _Document:
         try:
             around = parse(self._around + rest)
         except ValueError as error:
-            raise self._bad("$", "valid JSON around the case results", str(error)) from None
+            raise self._not_json(error) from None
         eval_set_id = around.get("eval_set_id", msgspec.UNSET)
         if not isinstance(eval_set_id, str):
             found = "no such field" if eval_set_id is msgspec.UNSET else name_of(eval_set_id)
@@ -133,7 +133,7 @@ class _Document:
         try:
             value: object = parse(self._window.view(end)[at:])
         except ValueError as error:
-            raise self._bad("$", "valid JSON around the case results", str(error)) from None
+            raise self._not_json(error) from None
         return value
 
     def _found(self, at: int) -> str:
@@ -143,6 +143,9 @@ class _Document:
             return name_of(self._value(at))
         except BadRecordError:
             return "something that is not JSON"
+
+    def _not_json(self, error: ValueError) -> BadRecordError:
+        return self._bad("$", "valid JSON around the case results", f"text that is not ({error})")
 
     def _bad(self, path: str, expected: str, found: str) -> BadRecordError:
         return BadRecordError(self._window.source, None, path, expected, found)

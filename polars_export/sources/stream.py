@@ -84,12 +84,14 @@ def _open(source: str) -> io.BufferedReader[io.FileIO]:
 class Window:
     """The part of a stream that is held: `data[start:end]`, in a buffer that is reused and grows only when it must.
 
-    Offsets into the window count from `start`, so that they stay true when `more` moves the bytes.
+    `size` is what it is made to hold. Offsets into the window count from `start`, so that they stay true when `more`
+    moves the bytes.
     """
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
-        self.data = bytearray(CHUNK_BYTES)
+        self.size = CHUNK_BYTES
+        self.data = bytearray(self.size)
         self.start = 0
         self.end = 0
 

@@ -42,6 +42,6 @@ class JsonLinesWriter:
         self._file.write(encode(records, self._absent))
 
     def close(self) -> None:
-        """Write what is still held back; the file itself stays open."""
+        """Write what is still held back; a compressed file is closed with it, a plain one stays open."""
         if self._compressed:
             self._file.close()

@@ -98,10 +98,14 @@ def _published(path: Path) -> Iterator[BinaryIO]:
     try:
         with part.open("xb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+        _flush_to_disk(part)
         part.replace(path)
     except OSError as error:
         raise OutputError(str(path), error.strerror or str(error)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,143 @@
+"""A bad record is reported with file, line and JSON path, what was expected and what was found."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import polars_export as pe
+from polars_export.chunk import Chunk
+from polars_export.decode import TraceDecoder
+from polars_export.schema import Detail
+from tests.builders import call, case_result, result, scored_trace, turn, write_document, write_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def a_case() -> dict[str, Any]:
+    return case_result("a", turn("x"), turn("y", index=1, calls=[call()], results=[result()]), scores=[1.0, 0.5])
+
+
+def at(case: dict[str, Any], *path: str | int) -> Any:  # noqa: ANN401 - any JSON value
+    value: Any = case
+    for step in path:
+        value = value[step]
+    return value
+
+
+TURNS = ("invocation", "turns")
+BAD: dict[str, tuple[tuple[str | int, ...], object, str, str]] = {
+    "case_id": ((), {"case_id": 5}, "$.case_id: expected a string", "the number 5"),
+    "no invocation": ((), {"invocation": ...}, "$.invocation: expected an object", "no such field"),
+    "turns": (("invocation",), {"turns": {}}, "$.invocation.turns: expected an array", "an object"),
+    "no model": (("invocation",), {"model": ...}, "$.invocation.model: expected an object", "no such field"),
+    "model": (("invocation", "model"), {"model_id": None}, "$.invocation.model.model_id: expected a string", "null"),
+    "final": (("invocation",), {"final_response": 1}, "$.invocation.final_response: expected a string or null", "1"),
+    "turn": ((*TURNS, 1), {"turn_index": -1}, "turns[1].turn_index: expected an integer from 0", "the number -1"),
+    "turn bool": ((*TURNS, 1), {"turn_index": True}, "turns[1].turn_index: expected an integer from 0", "true"),
+    "turn 1.5": ((*TURNS, 0), {"turn_index": 1.5}, "turns[0].turn_index: expected an integer from 0", "number 1.5"),
+    "turn large": ((*TURNS, 0), {"turn_index": 2**63}, "turns[0].turn_index: expected an integer", "number 92233"),
+    "no content": ((*TURNS, 0, "assistant_message"), {"content": ...}, "turns[0].assistant_message.content", "no such"),
+    "block": ((*TURNS, 0, "assistant_message"), {"content": ["x"]}, ".content[0]: expected an object", 'string "x"'),
+    "block type": ((*TURNS, 0, "assistant_message", "content", 0), {"type": 3}, ".content[0].type", "the number 3"),
+    "no block type": ((*TURNS, 0, "assistant_message", "content", 0), {"type": ...}, ".content[0].type", "no such"),
+    "text": ((*TURNS, 0, "assistant_message", "content", 0), {"text": []}, ".content[0].text: expected a", "an array"),
+    "no calls": ((*TURNS, 0), {"tool_calls": ...}, "turns[0].tool_calls: expected an array", "no such field"),
+    "call id": ((*TURNS, 1, "tool_calls", 0), {"id": 1}, "turns[1].tool_calls[0].id: expected a string", "1"),
+    "no arguments": ((*TURNS, 1, "tool_calls", 0), {"arguments": ...}, "[0].arguments: expected a JSON value", "no su"),
+    "score": (("metric_results", 1, "score"), {"value": "1"}, "[1].score.value: expected a number", '"1"'),
+    "score bool": (("metric_results", 1, "score"), {"value": False}, "[1].score.value: expected a number", "false"),
+    "no metrics": ((), {"metric_results": ...}, "$.metric_results: expected an array", "no such field"),
+}  # fmt: skip
+
+
+def broken(name: str) -> dict[str, Any]:
+    where, change, _, _ = BAD[name]
+    case = a_case()
+    target = at(case, *where)
+    assert isinstance(change, dict)
+    for key, value in change.items():
+        if value is ...:
+            del target[key]
+        else:
+            target[key] = value
+    return case
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_line_is_named_by_its_number_and_path(name: str, tmp_path: Path) -> None:
+    _, _, expected, found = BAD[name]
+    source = write_lines(tmp_path / "runs.jsonl", a_case(), broken(name), a_case())
+    with pytest.raises(pe.BadRecordError) as caught:
+        pe.export(source, tmp_path / "out.jsonl")
+    error = caught.value
+    assert (error.file, error.line) == (str(source), 2)
+    assert str(error).startswith(f"{source}:2: $.")
+    assert expected in str(error)
+    assert found in error.found
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_case_result_is_named_by_its_index_and_path(name: str, tmp_path: Path) -> None:
+    _, _, expected, found = BAD[name]
+    source = write_document(tmp_path / "run.json", a_case(), a_case(), broken(name))
+    with pytest.raises(pe.BadRecordError) as caught:
+        pe.export(source, tmp_path / "out.jsonl")
+    error = caught.value
+    assert (error.file, error.line) == (str(source), None)
+    assert error.json_path.startswith("$.case_results[2].")
+    assert expected.removeprefix("$.").split(":")[0] in error.json_path
+    assert found in error.found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"case_id": "a"', b'{"case_id": NaN}', b'{"case_id": "\\ud800"}', b'{"case_id": "\xff"}', b"{}{}", b"\0", b"nul",
+     b'{"case_id": 1e999}', b'{"case_id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"],
+    ids=["cut", "NaN", "surrogate", "utf-8", "two", "NUL", "word", "huge number", "deep"],
+)  # fmt: skip
+def test_a_line_that_is_no_json_is_named_by_its_number(line: bytes, tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl"
+    source.write_bytes(json.dumps(a_case()).encode() + b"\n\n" + line + b"\n" + json.dumps(a_case()).encode())
+    with pytest.raises(pe.BadRecordError, match=r"runs\.jsonl:3: \$: expected valid JSON, found text that is not \("):
+        pe.export(source, tmp_path / "out.jsonl")
+
+
+def test_an_object_over_two_lines_is_no_line(tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl"
+    source.write_text(json.dumps(a_case(), indent=1), encoding="utf-8")
+    with pytest.raises(pe.BadRecordError, match=r"runs\.jsonl:1: "):
+        pe.export(source, tmp_path / "out.jsonl")
+
+
+def test_what_an_export_does_not_need_is_neither_required_nor_checked(tmp_path: Path) -> None:
+    case = a_case()
+    case["verdict"] = 3
+    case["invocation"]["total_usage"] = "none"
+    del case["invocation"]["turns"][0]["assistant_message"]["usage"]
+    case["invocation"]["turns"][0]["duration"] = []
+    source = write_lines(tmp_path / "runs.jsonl", case)
+    assert pe.export(source, tmp_path / "out.jsonl").exported == 1
+    with pytest.raises(pe.BadRecordError, match=r"expected one of pass, fail, found the number 3|expected an object"):
+        pe.read_traces(source)
+
+
+def test_a_scored_trace_needs_a_score_of_its_own_only_on_lines(tmp_path: Path) -> None:
+    assert pe.export(write_lines(tmp_path / "a.jsonl", scored_trace()), tmp_path / "out.jsonl").exported == 1
+    with pytest.raises(pe.BadRecordError, match=r"\$\.case_results\[0\]\.metric_results: expected an array"):
+        pe.export(write_document(tmp_path / "a.json", scored_trace()), tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_unknown_fields_and_blocks_are_no_errors(detail: Detail) -> None:
+    case = a_case() | {"new": [1]}
+    case["invocation"]["turns"][0]["assistant_message"]["content"] += [{"type": "hologram", "text": 5}]
+    case["invocation"]["turns"][1]["tool_results"][0]["content"] += [{"type": "smell"}]
+    data = json.dumps(case).encode()
+    (trace,) = TraceDecoder(detail).decode(Chunk("test", memoryview(data), [(0, len(data))], [1])).traces
+    kinds = [type(block).__name__ for block in trace.invocation.turns[0].assistant_message.content]
+    assert kinds == ["Text", "UnknownBlock"]

@@ -1,0 +1,53 @@
+"""Options are validated once, with an error that says what was expected."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import polars_export as pe
+
+
+def test_the_defaults_are_those_of_the_reference() -> None:
+    options = pe.ExportOptions()
+    assert (options.format, options.target) == (pe.TrainingFormat.CHATML, pe.Target.REFERENCE)
+    assert (options.quality_threshold, options.include_metadata) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("chat_ml_sft", "chatml"), ("dpo_pairs", "dpo"), ("share_gpt", "sharegpt"), ("dpo", "dpo")],
+)
+def test_the_names_of_the_reference_are_accepted(name: str, expected: str) -> None:
+    assert pe.ExportOptions(name).format == pe.TrainingFormat(expected)
+
+
+def test_the_factories_set_format_and_threshold() -> None:
+    assert pe.ExportOptions.chatml_sft(0.7) == pe.ExportOptions("chatml", quality_threshold=0.7)
+    assert pe.ExportOptions.dpo_pairs(0.2) == pe.ExportOptions("dpo", quality_threshold=0.2)
+    assert pe.ExportOptions.sharegpt() == pe.ExportOptions("sharegpt")
+
+
+def test_an_unknown_format_is_named_with_the_nearest_known() -> None:
+    with pytest.raises(pe.OptionError, match=r"format: expected one of chatml, dpo, sharegpt, .*did you mean chatml\?"):
+        pe.ExportOptions("chatlm")
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_that_is_no_finite_number_is_refused(threshold: float) -> None:
+    with pytest.raises(pe.OptionError, match="quality_threshold: expected a finite number"):
+        pe.ExportOptions(quality_threshold=threshold)
+
+
+def test_options_cannot_be_changed_but_replaced() -> None:
+    options = pe.ExportOptions(quality_threshold=0.5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.quality_threshold = 0.6  # type: ignore[misc]
+    assert dataclasses.replace(options, format=pe.TrainingFormat.DPO) == pe.ExportOptions.dpo_pairs(0.5)
+
+
+def test_a_format_that_the_target_lacks_names_what_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pe.options.OFFERED, pe.Target.REFERENCE, (pe.TrainingFormat.CHATML,))
+    with pytest.raises(pe.FormatNotImplementedError, match=r"dpo is not implemented for target reference; .*: chatml"):
+        pe.ExportOptions("dpo")

@@ -1,0 +1,67 @@
+"""Every example in the README is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from polars_export.cli import cli, main
+from polars_export.options import TrainingFormat
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(mark: str) -> str:
+    """Return the code block behind a mark such as `<!-- example: input -->`."""
+    found = re.search(rf"^<!-- {re.escape(mark)} -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert found, mark
+    return found[1]
+
+
+def test_the_example_record_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs.jsonl").write_text(json.dumps(json.loads(block("example: input"))), encoding="utf-8")
+    command = re.search(r"^`polars-export (export runs\.jsonl .*?)`", README, re.MULTILINE)
+    assert command
+    assert main(shlex.split(command[1])) == 0
+    wrapped = block("example: output")
+    assert (
+        Path("train.jsonl").read_text(encoding="utf-8")
+        == "".join(line.lstrip() for line in wrapped.splitlines()) + "\n"
+    )
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    done = subprocess.run(
+        [sys.executable, "-c", block("example: python")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0].endswith("}")
+    assert "respond_to_user" in done.stdout
+    assert (tmp_path / "best.parquet").exists()
+
+
+@pytest.mark.parametrize("mark", ["command: run", "command: test"])
+def test_the_commands_are_single_lines(mark: str) -> None:
+    assert block(mark).count("\n") == 1
+
+
+def test_every_option_and_format_is_in_the_tables() -> None:
+    export = cli.commands["export"]
+    options = [name for parameter in export.params for name in parameter.opts if name.startswith("--")]
+    assert [name for name in options if f"`{name}" not in README] == []
+    assert [name for name in TrainingFormat if f"| `{name}` |" not in README] == []
+
+
+def test_the_rooms_of_the_house_exist() -> None:
+    section = README.split("## Where to look in the code")[1].split("## ")[0]
+    rooms = re.findall(r"`([a-z]+(?:\.py|/))`", section.split("`tests/rowwise.py`")[0])
+    assert [room for room in rooms if not (ROOT / "polars_export" / room).exists()] == []
+    assert len(rooms) >= 12

@@ -1,0 +1,54 @@
+"""Scores are means summed from left to right; the reference's threshold is held in single precision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import polars_export as pe
+from polars_export.scoring import qualifies, score
+
+METRICS = pl.List(pl.Struct({"value": pl.Float64}))
+
+
+def scores(values: list[list[float]]) -> list[float]:
+    metrics = [[{"value": value} for value in of_trace] for of_trace in values]
+    frame = pl.DataFrame({"metrics": metrics}, schema={"metrics": METRICS}).with_columns(
+        recorded_score=pl.lit(None, dtype=pl.Float64)
+    )
+    return frame.select(score()).to_series().to_list()
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=20), min_size=1, max_size=5))
+def test_the_mean_is_summed_from_left_to_right(values: list[list[float]]) -> None:
+    expected = []
+    for of_trace in values:
+        total = 0.0
+        for value in of_trace:
+            total += value
+        expected.append(total / len(of_trace) if of_trace else 0.0)
+    assert scores(values) == expected
+
+
+def test_a_recorded_score_is_taken_as_it_is() -> None:
+    frame = pl.DataFrame({"metrics": [[]], "recorded_score": [0.25]}, schema_overrides={"metrics": METRICS})
+    assert frame.select(score()).item() == 0.25
+
+
+@pytest.mark.parametrize(("value", "threshold", "passes"), [(0.8, 0.8, False), (0.5, 0.5, True), (0.7, 0.7, True)])
+def test_the_threshold_of_the_reference_is_single_precision(value: float, threshold: float, *, passes: bool) -> None:
+    options = pe.ExportOptions(quality_threshold=threshold)
+    assert pl.DataFrame({"score": [value]}).select(qualifies(options)).item() is passes
+
+
+def test_scores_of_the_sample_equal_the_means_of_its_metrics() -> None:
+    source = Path(__file__).parents[1] / "data/results/airline/1715770000.json"
+    cases = json.loads(source.read_text(encoding="utf-8"))["case_results"]
+    expected = [pe.ScoredTrace.from_case_result(case).score for case in cases]
+    assert pe.read_traces(source)["score"].to_list() == expected

@@ -1,0 +1,206 @@
+"""Every kind of source is found, recognised by its content and read in order."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from collections.abc import Callable  # noqa: TC003
+
+import pyarrow as pa
+import pytest
+
+import polars_export as pe
+from polars_export.sources import Reading, find_sources, stream
+from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
+
+CODECS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
+}
+DOCUMENT = json.dumps(document(case_result("a"), case_result("b")), indent=2).encode()
+LINES = b"".join(json.dumps(case_result(name)).encode() + b"\n" for name in ("a", "b"))
+SCORED = b"".join(json.dumps(scored_trace(name)).encode() + b"\n" for name in ("a", "b"))
+
+
+def cases(source: object) -> list[str]:
+    return pe.read_traces(source)["case_id"].to_list()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("content", [DOCUMENT, LINES, SCORED], ids=["document", "case results", "scored traces"])
+@pytest.mark.parametrize("chunk_bytes", [8, 300, 1 << 21])
+def test_every_kind_is_recognised_whatever_its_name(
+    content: bytes, codec: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    source = tmp_path / "no-ending"
+    source.write_bytes(CODECS[codec](content))
+    assert cases(source) == ["a", "b"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("content", [DOCUMENT, LINES, SCORED], ids=["document", "case results", "scored traces"])
+def test_standard_input_is_read_like_a_file(content: bytes, codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(CODECS[codec](content)))))
+    assert cases("-") == ["a", "b"]
+
+
+def test_compressed_streams_of_several_parts_are_read_whole(tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl.gz"
+    source.write_bytes(gzip.compress(LINES) + gzip.compress(SCORED))
+    assert cases(source) == ["a", "b", "a", "b"]
+
+
+def test_a_document_may_name_its_eval_set_last(tmp_path: Path) -> None:
+    source = tmp_path / "run.json"
+    source.write_text(json.dumps({"case_results": [case_result("a")], "eval_set_id": "late"}), encoding="utf-8")
+    assert pe.read_traces(source)["eval_set_id"].to_list() == ["late"]
+
+
+def test_such_a_document_cannot_be_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.dumps({"case_results": [case_result("a")], "eval_set_id": "late"}).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+    with pytest.raises(pe.SourceError, match="must have its eval_set_id before its case_results"):
+        cases("-")
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl"
+    source.write_bytes(b"\xef\xbb\xbf" + LINES)
+    assert cases(source) == ["a", "b"]
+
+
+def test_a_directory_is_searched_and_sorted_by_path(tmp_path: Path) -> None:
+    (tmp_path / "deep/er").mkdir(parents=True)
+    write_document(tmp_path / "b.json", case_result("b"))
+    write_lines(tmp_path / "deep/er/c.ndjson", case_result("c"))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(json.dumps(case_result("a")).encode()))
+    (tmp_path / "deep/d.json.zst").write_bytes(CODECS["zstd"](json.dumps(document(case_result("d"))).encode()))
+    (tmp_path / "notes.txt").write_text("not a source", encoding="utf-8")
+    assert cases(tmp_path) == ["a", "b", "d", "c"]
+
+
+def test_of_an_eval_store_only_the_results_are_read(tmp_path: Path) -> None:
+    for folder in ("results/set", "sets", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    write_document(tmp_path / "results/set/1.json", case_result("in"))
+    write_document(tmp_path / "other/1.json", case_result("out"))
+    (tmp_path / "sets/set.json").write_text('{"id": "set", "cases": []}', encoding="utf-8")
+    assert cases(tmp_path) == ["in"]
+
+
+def test_files_of_other_kinds_met_in_a_search_are_passed_over_and_named(tmp_path: Path) -> None:
+    write_document(tmp_path / "run.json", case_result("a"))
+    report = tmp_path / "report.json"
+    report.write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
+    done = pe.export(tmp_path, tmp_path / "out.jsonl")
+    assert done.passed_over == {
+        str(report): "a report artifact holds no traces; export the eval results that it was made from"
+    }
+    assert done.traces_read == 1
+
+
+def test_a_search_that_meets_only_other_kinds_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
+    with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
+        cases(tmp_path)
+
+
+def test_a_glob_is_sorted_and_may_descend(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for name in ("b.jsonl", "a.jsonl", "x/c.jsonl"):
+        write_lines(tmp_path / name, case_result(Path(name).stem))
+    assert cases(f"{tmp_path}/*.jsonl") == ["a", "b"]
+    assert cases(f"{tmp_path}/**/*.jsonl") == ["a", "b", "c"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
+    write_lines(tmp_path / "run[1].jsonl", case_result("a"))
+    assert cases(tmp_path / "run[1].jsonl") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.json", b"", "empty.json: the file is empty"),
+        ("blank.json", b" \n\n ", "blank.json: the file is empty"),
+        ("report.json", b'{"schema_version": 1, "cases": []}', "a report artifact holds no traces"),
+        ("set.json", b'{"id": "s", "cases": []}', "an eval set holds no traces"),
+        ("other.json", b'{"b": 1, "a": 2}', "expected eval results .*, found an object with a, b"),
+        ("nothing.json", b"{}", "found an object with no keys"),
+        ("array.json", b"\n[1]", r"array.json:2: \$: expected a JSON object, found text that starts with '\[1\]'"),
+        ("cut.json", b'{"eval_set_id": "s", "case', r"expected the rest of the document, found the end of the file"),
+        ("odd.json", b'{"eval_set_id" 3}', "expected `:`, found `3`"),
+        ("gz.json", gzip.compress(LINES)[:-9], "damaged gzip data: "),
+    ],
+)
+def test_what_holds_no_traces_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(pe.InputError, match=message):
+        cases(tmp_path / name)
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(pe.SourceError, match=r"nowhere\.json: no such file or directory"):
+        cases(tmp_path / "nowhere.json")
+    with pytest.raises(pe.SourceError, match="no file matches"):
+        cases(f"{tmp_path}/*.json")
+    with pytest.raises(pe.SourceError, match="the directory holds no results"):
+        cases(tmp_path)
+
+
+DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
+    "cut in a case": (lambda text: text[:-400], "expected the rest of the case result, found the end of the file"),
+    "cut behind a case": (
+        lambda text: text[: text.rindex('"summary"') - 6].rstrip("], \n"),
+        r"results\[2\]: expected `,` or `\]` before it, found the end of the file",
+    ),
+    "cut behind the cases": (lambda text: text.rstrip("}\n "), "expected valid JSON around the case results"),
+    "more behind": (lambda text: text + "{}", "expected valid JSON around the case results"),
+    "no eval set": (lambda text: text.replace('"eval_set_id"', '"other"'), r"\$\.eval_set_id: .* found no such field"),
+    "eval set a number": (lambda text: text.replace('"set"', "5"), r"\$\.eval_set_id: .* found the number 5"),
+    "cases an object": (lambda _: '{"eval_set_id": "s", "case_results": {}}', "expected an array, found an object"),
+    "a case a number": (lambda text: text.replace("[\n", "[\n7,", 1), r"case_results\[0\]: .* found the number 7"),
+    "no comma": (lambda text: text.replace("    },\n    {\n", "    }\n    {\n"), r"results\[1\]: expected `,` or `\]`"),
+    "comma at the end": (
+        lambda text: text.replace("    }\n  ],", "    },\n  ],"),
+        "expected a case result behind the `,`",
+    ),
+}
+
+
+@pytest.mark.parametrize("chunk_bytes", [8, 1 << 21])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_document_is_refused(
+    damage: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    change, message = DAMAGED[damage]
+    text = change(DOCUMENT.decode())
+    assert text != DOCUMENT.decode()
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(pe.BadRecordError, match=message):
+        cases(tmp_path / "run.json")
+
+
+def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    records = [case_result(str(number), turn("word " * 200)) for number in range(200)]
+    write_document(tmp_path / "run.json", *records)
+    write_lines(tmp_path / "runs.jsonl", *records)
+    for name in ("run.json", "runs.jsonl"):
+        chunks = [(len(chunk.data), len(chunk.spans)) for chunk in Reading(find_sources(tmp_path / name)).chunks()]
+        assert max(size for size, _ in chunks) <= 20_000
+        assert sum(count for _, count in chunks) == 200
+
+
+def test_progress_ends_at_the_size_of_the_sources(tmp_path: Path) -> None:
+    write_document(tmp_path / "a.json", case_result())
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(LINES))
+    reading = Reading(find_sources(tmp_path))
+    assert list(reading.chunks())
+    assert reading.bytes_read == reading.bytes_total == sum(path.stat().st_size for path in tmp_path.iterdir())

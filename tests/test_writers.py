@@ -1,0 +1,127 @@
+"""Files appear whole or not at all, in every kind of output."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import polars_export as pe
+from polars_export.writers import open_writer
+from polars_export.writers.parquet import ROW_GROUP_ROWS, ParquetWriter
+from tests.builders import call, case_result, turn, write_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SAMPLE = Path(__file__).parents[1] / "data/results/airline"
+RECORDS = pa.table({"n": list(range(5))})
+DECODE: dict[str, Callable[[bytes], bytes]] = {
+    ".jsonl": bytes,
+    ".jsonl.gz": gzip.decompress,
+    ".jsonl.zst": lambda data: pa.CompressedInputStream(pa.BufferReader(data), "zstd").read(),
+}
+
+
+@pytest.mark.parametrize("ending", DECODE)
+def test_compressed_lines_are_the_plain_ones(ending: str, tmp_path: Path) -> None:
+    pe.export(SAMPLE, tmp_path / "plain.jsonl")
+    pe.export(SAMPLE, tmp_path / f"out{ending}")
+    assert DECODE[ending]((tmp_path / f"out{ending}").read_bytes()) == (tmp_path / "plain.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("ending", [*DECODE, ".parquet"])
+def test_the_same_export_gives_the_same_bytes(ending: str, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        pe.export(SAMPLE, tmp_path / f"{name}{ending}", pe.ExportOptions("dpo"))
+    assert (tmp_path / f"one{ending}").read_bytes() == (tmp_path / f"two{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("format_name", ["chatml", "dpo", "sharegpt"])
+def test_parquet_has_plain_strings_and_lists(format_name: str, tmp_path: Path) -> None:
+    pe.export(SAMPLE, tmp_path / "out.parquet", pe.ExportOptions(format_name))
+    schema = str(pq.read_schema(tmp_path / "out.parquet"))
+    assert "large" not in schema
+    assert "view" not in schema
+
+
+def test_a_first_trace_without_calls_does_not_decide_on_the_type_of_calls(tmp_path: Path) -> None:
+    pe.export(write_lines(tmp_path / "a.jsonl", case_result()), tmp_path / "without.parquet")
+    pe.export(write_lines(tmp_path / "b.jsonl", case_result("b", turn("x", calls=[call()]))), tmp_path / "with.parquet")
+    assert pq.read_schema(tmp_path / "without.parquet") == pq.read_schema(tmp_path / "with.parquet")
+
+
+@pytest.mark.parametrize("sizes", [[1] * 2_500, [2_500], [999, 2, 1_499], [1_000, 1_000, 500]])
+def test_row_groups_do_not_depend_on_how_records_arrive(sizes: list[int]) -> None:
+    file = io.BytesIO()
+    writer = ParquetWriter(file, RECORDS.schema)
+    rows = pa.table({"n": range(2_500)})
+    start = 0
+    for size in sizes:
+        writer.write(rows.slice(start, size))
+        start += size
+    writer.close()
+    parquet = pq.ParquetFile(file)
+    groups = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
+    assert groups == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 500]
+    assert parquet.read().equals(rows)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst", "out.parquet"])
+def test_a_file_that_fails_half_way_leaves_the_old_one(name: str, tmp_path: Path) -> None:
+    output = tmp_path / name
+    output.write_bytes(b"old")
+
+    def write_and_stop() -> None:
+        with open_writer(str(output), RECORDS.schema, ()) as writer:
+            writer.write(RECORDS)
+            assert output.read_bytes() == b"old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
+    assert output.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_bad_record_at_the_end_leaves_the_old_file(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", *[case_result()] * 10, {"case_id": "bad"})
+    output = tmp_path / "out.jsonl"
+    output.write_bytes(b"old")
+    with pytest.raises(pe.BadRecordError):
+        pe.export(source, output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "runs.jsonl"]
+    assert output.read_bytes() == b"old"
+
+
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        pe.export(SAMPLE, tmp_path / "out.jsonl")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.jsonl").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "message"),
+    [
+        ("out.csv", pe.OptionError, r"expected a name that ends in \.jsonl, .*; found "),
+        ("no/out.jsonl", pe.OutputError, "the directory .* does not exist"),
+        ("folder.jsonl", pe.OutputError, "is a directory"),
+    ],
+)
+def test_an_output_that_cannot_work_is_refused_before_reading(
+    output: str, error: type[pe.ExportError], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.jsonl").mkdir()
+    source = write_lines(tmp_path / "bad.jsonl", {"case_id": "bad"})
+    with pytest.raises(error, match=message):
+        pe.export(source, tmp_path / output)
