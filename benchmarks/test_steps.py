@@ -26,12 +26,12 @@ from polars_export.writers import encode
 from polars_export.writers.parquet import ParquetWriter
 
 if TYPE_CHECKING:
-    from polars_export.flatten import Batch
-    from polars_export.decode import Decoded
     from collections.abc import Callable
     from pathlib import Path
 
     from polars_export.chunk import Chunk
+    from polars_export.decode import Decoded
+    from polars_export.flatten import Batch
 
     Benchmark = Callable[..., Any]
 

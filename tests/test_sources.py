@@ -6,8 +6,8 @@ import gzip
 import io
 import json
 import sys
-from pathlib import Path
 from collections.abc import Callable  # noqa: TC003
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
