@@ -59,7 +59,7 @@ class TraceDecoder:
         start, end = chunk.spans[index]
         try:
             trace = self._decode(chunk.data[start:end])
-        except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             trace = self._again(chunk, index)
         if trace.metric_results is msgspec.UNSET and (trace.score is msgspec.UNSET or chunk.origin is Origin.DOCUMENT):
             _refuse(chunk, index, Mismatch(f"{chunk.json_path(index)}.metric_results", "an array", "no such field"))
@@ -87,6 +87,8 @@ def parse(data: bytes | memoryview) -> Any:  # noqa: ANN401 - any JSON value
     """
     try:
         return msgspec.json.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
