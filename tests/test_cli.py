@@ -192,6 +192,7 @@ def test_an_interrupted_export_leaves_the_old_output(number: int, tmp_path: Path
         while not list(tmp_path.glob(".out.jsonl.*.part")):
             assert process.poll() is None
             time.sleep(0.01)
+        time.sleep(1)  # by now it has read all there is and waits for more
         process.send_signal(number)
         assert process.wait(timeout=30) == 130
         assert b"interrupted" in process.stderr.read()

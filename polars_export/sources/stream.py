@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import pyarrow as pa
 
 from polars_export.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["CHUNK_BYTES", "STDIN", "ByteStream", "Window"]
@@ -23,10 +24,6 @@ CHUNK_BYTES = 2 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HEAD = 4  # the longest of the above
-
-
-class _Readable(Protocol):
-    def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
 class ByteStream:
@@ -44,9 +41,11 @@ class ByteStream:
         except OSError as error:
             raise SourceError(source, error.strerror or str(error)) from error
         self._codec = next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
-        self._plain: _Readable = self._stored
+        self._readinto: Callable[[memoryview], int] = (
+            self._stored.readinto1
+        )  # one read a call: between two, signals act
         if self._codec:
-            self._plain = pa.CompressedInputStream(pa.PythonFile(self._stored, "r"), self._codec)
+            self._readinto = pa.CompressedInputStream(pa.PythonFile(self._stored, "r"), self._codec).readinto
         elif head.startswith(_BYTE_ORDER_MARK):
             self._stored.read(len(_BYTE_ORDER_MARK))
 
@@ -54,7 +53,7 @@ class ByteStream:
         """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end."""
         filled = 0
         try:
-            while filled < len(buffer) and (count := self._plain.readinto(buffer[filled:])):
+            while filled < len(buffer) and (count := self._readinto(buffer[filled:])):
                 filled += count
         except OSError as error:
             problem = f"damaged {self._codec} data: {error}" if self._codec else error.strerror or str(error)
