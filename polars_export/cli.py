@@ -80,8 +80,7 @@ def export_command(  # noqa: PLR0913 - one parameter per option of the command l
     )
     from polars_export.pipeline import export  # noqa: PLC0415 - loads Polars, which --help should not wait for
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # Polars' own handler would let a waiting read wait on
-        signal.signal(number, _interrupt)
+    _catch_interrupts()  # again: Polars' own handler would let a waiting read wait on
     if quiet or not sys.stderr.isatty():
         export(sources, output, options)
         return
@@ -94,14 +93,15 @@ def export_command(  # noqa: PLR0913 - one parameter per option of the command l
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    _catch_interrupts()
     try:
         status = cli.main(args=arguments, prog_name="polars-export", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return _USAGE
     except click.ClickException as error:
-        return _complain(error.format_message(), _USAGE)
-    except click.Abort:
+        return _complain(" ".join(error.format_message().split()), _USAGE)
+    except _Interrupted:
         return _complain("interrupted; the output is as it was", _INTERRUPTED)
     except ExportError as error:
         return _complain(str(error), error.exit_status)
@@ -115,5 +115,14 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
+class _Interrupted(BaseException):
+    """The user, or the system, wants the command to stop."""
+
+
+def _catch_interrupts() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted

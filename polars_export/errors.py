@@ -26,6 +26,15 @@ class ExportError(Exception):
     exit_status: ClassVar[int] = 1
     """What the command line ends with."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), str(self), vars(self))  # so that errors cross from process to process
+
+
+def _restored(kind: type[ExportError], message: str, fields: dict[str, object]) -> ExportError:
+    error = kind.__new__(kind, message)
+    vars(error).update(fields)
+    return error
+
 
 class OptionError(ExportError):
     """An option has a value that cannot be used."""

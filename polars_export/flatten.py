@@ -6,6 +6,7 @@ columns there are, and what they mean, is said in `schema`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -44,6 +45,7 @@ _COUNTED: dict[type, str] = {
     Extension: "extension_blocks",
     UnknownBlock: "unknown_blocks",
 }
+_LONG_INTEGER = re.compile(rb"\d{19}")
 _USAGE_KINDS = ("input", "output", "cache_read", "cache_write", "total")
 
 
@@ -55,7 +57,7 @@ class Batch:
     turns: pa.Table
 
 
-def flatten(decoded: Decoded, first_trace: int = 0, *, sort_arguments: bool = False) -> Batch:
+def flatten(decoded: Decoded, first_trace: int = 0, *, reference_arguments: bool = False) -> Batch:
     """Flatten the traces of a chunk, at the level of detail at which they were decoded.
 
     The tables have the columns of that level, except that `traces` has `recorded_score` (what a scored trace brings,
@@ -64,14 +66,14 @@ def flatten(decoded: Decoded, first_trace: int = 0, *, sort_arguments: bool = Fa
     Args:
         decoded: The traces.
         first_trace: Number of the first of them.
-        sort_arguments: Whether the keys of tool-call arguments are sorted by their UTF-8 bytes, at every depth, instead
-            of standing in the order of the source. Cheap here, where the values are at hand; later it would mean
-            parsing again.
+        reference_arguments: Whether tool-call arguments are written as the reference does, instead of as they stand in
+            the source: keys sorted by their UTF-8 bytes at every depth, integers beyond 64 bits in double precision.
+            Cheap here, where the values are at hand; later it would mean parsing again.
     """
     traces = decoded.traces
     turns = [turn for trace in traces for turn in trace.invocation.turns]
     trace_columns = _trace_columns(decoded, first_trace)
-    turn_columns = _turn_columns(turns, sort_arguments=sort_arguments)
+    turn_columns = _turn_columns(turns, as_reference=reference_arguments)
     turn_columns["trace"] = owners(trace_columns["turns"]).cast(pl.UInt64) + first_trace
     if decoded.detail is Detail.FULL:
         trace_columns |= _full_trace_columns(decoded, cast("Sequence[FullTrace]", traces))
@@ -87,10 +89,9 @@ def _trace_columns(decoded: Decoded, first_trace: int) -> Columns:
     traces = decoded.traces
     metrics = [trace.metric_results or () for trace in traces]
     values = [metric.score.value for of_trace in metrics for metric in of_trace]
-    scores = [
-        trace.score if not trace.metric_results and trace.score is not msgspec.UNSET else None for trace in traces
-    ]
-    eval_sets = [decoded.chunk.eval_set_id or trace.eval_set_id for trace in traces]
+    scores = [trace.score if trace.metric_results is msgspec.UNSET else None for trace in traces]
+    of_document = decoded.chunk.eval_set_id
+    eval_sets = [trace.eval_set_id if of_document is None else of_document for trace in traces]
     return {
         "trace": pl.int_range(first_trace, first_trace + len(traces), dtype=pl.UInt64, eager=True),
         "eval_set_id": strings(eval_sets),
@@ -103,28 +104,43 @@ def _trace_columns(decoded: Decoded, first_trace: int) -> Columns:
     }
 
 
-def _turn_columns(turns: Sequence[Turn], *, sort_arguments: bool) -> Columns:
+def _turn_columns(turns: Sequence[Turn], *, as_reference: bool) -> Columns:
     contents = [turn.assistant_message.content for turn in turns]
     return {
         "turn_index": pl.Series([turn.turn_index for turn in turns], dtype=pl.Int64),
         "text": strings([_text(blocks) for blocks in contents]),
-        "tool_calls": _tool_calls(turns, sort_arguments=sort_arguments),
+        "tool_calls": _tool_calls(turns, as_reference=as_reference),
         "tool_result_count": _lengths([turn.tool_results for turn in turns]),
         **_block_counts(contents),
     }
 
 
-def _tool_calls(turns: Sequence[Turn], *, sort_arguments: bool) -> pa.ListArray:
+def _tool_calls(turns: Sequence[Turn], *, as_reference: bool) -> pa.ListArray:
     calls = [call for turn in turns for call in turn.tool_calls]
-    encode_lines = _ENCODE_SORTED if sort_arguments else _ENCODE
+    encode_lines = _ENCODE_SORTED if as_reference else _ENCODE
     # One line per value: encoding them together and splitting is cheaper than one call and one string for each.
-    arguments = encode_lines([call.arguments for call in calls]).decode().split("\n")[:-1]
+    encoded = encode_lines([call.arguments for call in calls])
+    if as_reference and _LONG_INTEGER.search(encoded):
+        encoded = encode_lines([_reference_numbers(call.arguments) for call in calls])
+    arguments = encoded.decode().split("\n")[:-1]
     columns = {
         "id": strings([call.id for call in calls]),
         "name": strings([call.name for call in calls]),
         "arguments": strings(arguments),
     }
     return lists(_lengths([turn.tool_calls for turn in turns]), structs({n: arrow(c) for n, c in columns.items()}))
+
+
+def _reference_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value whose integers beyond 64 bits are floating-point numbers, as the reference reads them."""
+    match value:
+        case dict():
+            return {key: _reference_numbers(item) for key, item in value.items()}
+        case list():
+            return [_reference_numbers(item) for item in value]
+        case int() if not -(2**63) <= value < 2**64:
+            return float(value)
+    return value
 
 
 def _full_trace_columns(decoded: Decoded, traces: Sequence[FullTrace]) -> Columns:
@@ -139,7 +155,7 @@ def _full_trace_columns(decoded: Decoded, traces: Sequence[FullTrace]) -> Column
     }
     invocations = [trace.invocation for trace in traces]
     return {
-        "source": pl.repeat(decoded.chunk.source, size, dtype=pl.String, eager=True),
+        "source": pl.repeat(_printable(decoded.chunk.source), size, dtype=pl.String, eager=True),
         "position": pl.Series(decoded.chunk.positions, dtype=pl.UInt64),
         "verdict": strings([trace.verdict for trace in traces]),
         "metrics": lists(_lengths(metrics), structs({n: arrow(c) for n, c in metric_columns.items()})),
@@ -213,6 +229,11 @@ def _usage(tokens: Sequence[Counts | None], costs: Sequence[Amounts | None]) -> 
 
 def _seconds(durations: Sequence[Duration | None]) -> pl.Series:
     return pl.Series([d.secs + d.nanos / 1e9 if d else None for d in durations], dtype=pl.Float64)
+
+
+def _printable(name: str) -> str:
+    """Return a file's name with bytes that are not UTF-8, which a column cannot hold, as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _lengths(values: Sequence[Sequence[object]]) -> pl.Series:

@@ -72,12 +72,10 @@ class ExportOptions:
         quality_threshold: float = 0.0,
         include_metadata: bool = True,
     ) -> None:
-        if not math.isfinite(quality_threshold):
-            raise OptionError("quality_threshold", f"expected a finite number, found {quality_threshold}")
         set_once = object.__setattr__  # the dataclass is frozen
         set_once(self, "format", _member(TrainingFormat, "format", format))
         set_once(self, "target", _member(Target, "target", target))
-        set_once(self, "quality_threshold", float(quality_threshold))
+        set_once(self, "quality_threshold", _finite("quality_threshold", quality_threshold))
         set_once(self, "include_metadata", include_metadata)
         if self.format not in OFFERED[self.target]:
             raise FormatNotImplementedError(self.format, self.target, OFFERED[self.target])
@@ -96,6 +94,16 @@ class ExportOptions:
     def sharegpt(cls) -> Self:
         """Options for one ShareGPT conversation per trace that scores at least 0.0."""
         return cls(TrainingFormat.SHAREGPT)
+
+
+def _finite(option: str, value: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise OptionError(option, f"expected a finite number, found {value!r}")
+    return number
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

@@ -78,8 +78,9 @@ def export(
     began = time.monotonic()
     options = options or ExportOptions()
     output = os.fspath(output)
-    reading = Reading(find_sources(sources))
-    check_output(output)
+    found = find_sources(sources)
+    check_output(output, [source.path for source in found])
+    reading = Reading(found)
     tally = _Tally()
     records = _records(_watched(reading, tally, watch), options, tally)
     first = _first(records, options, tally)
@@ -200,9 +201,9 @@ def _first(records: Iterator[pa.Table], options: ExportOptions, tally: _Tally) -
 def _qualifying(chunks: Iterable[Chunk], options: ExportOptions, tally: _Tally) -> Iterator[Tables]:
     """Yield the traces that reach the quality threshold, chunk by chunk."""
     decoder = TraceDecoder(Detail.RECORDS)
-    sort_arguments = options.target is Target.REFERENCE
+    as_reference = options.target is Target.REFERENCE
     for chunk in chunks:
-        tables = Tables.of(flatten(decoder.decode(chunk), tally.traces_read, sort_arguments=sort_arguments))
+        tables = Tables.of(flatten(decoder.decode(chunk), tally.traces_read, reference_arguments=as_reference))
         kept = tables.filter(tables.traces.select(qualifies(options)).to_series())
         tally.traces_read += len(tables)
         tally.left_out[LeftOut.BELOW_THRESHOLD] += len(tables) - len(kept)

@@ -31,7 +31,7 @@ class ExportReport:
         left_out: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
         not_carried: Content of the exported traces that the records cannot carry: how many blocks, calls or results.
         passed_over: Files met in a search of a directory that hold no traces, with what they hold.
-        bytes_read: Size of the sources as they are stored; 0 for standard input.
+        bytes_read: Size of the sources as they are stored; what is piped does not count.
         seconds: How long it took.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from polars_export.decode import check_case_result
@@ -63,8 +63,12 @@ def export_traces(traces: Iterable[TraceLike], options: ExportOptions | None = N
         BadRecordError: A trace is not what it should be.
         NothingToExportError: No trace is left to export.
     """
-    plain = (asdict(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
+    plain = (_fields(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
     return export_objects(plain, options or ExportOptions())
+
+
+def _fields(trace: ScoredTrace) -> dict[str, Any]:
+    return {"case_id": trace.case_id, "invocation": trace.invocation, "score": trace.score}
 
 
 class TrainingExporter(Protocol):

@@ -63,7 +63,8 @@ def sharegpt(trace: Json, *, metadata: bool) -> Json:
 def _pairs(kept: list[Json], eval_set_id: str | None, *, metadata: bool) -> list[Json]:
     cases: dict[tuple[str | None, str], list[Json]] = {}
     for trace in kept:
-        cases.setdefault((eval_set_id or trace.get("eval_set_id"), trace["case_id"]), []).append(trace)
+        eval_set = trace.get("eval_set_id") if eval_set_id is None else eval_set_id
+        cases.setdefault((eval_set, trace["case_id"]), []).append(trace)
     pairs = []
     for (_, case_id), runs in cases.items():
         if len(runs) > 1:
@@ -104,6 +105,8 @@ def _call(call: Json) -> Json:
 def _sorted(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value, key=str.encode)}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)  # as the reference reads integers beyond 64 bits
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 

@@ -17,6 +17,7 @@ TEXT = st.text(
 )
 NUMBERS = st.one_of(
     st.integers(-(2**63), 2**64 - 1),
+    st.integers(-(2**70), 2**70),
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([0.0, -0.0, 1e15, 1e16, 1e-4, 1e-5, 1e-6, 0.1, 1.0, 5e-324, 1.7976931348623157e308]),
 )
@@ -33,7 +34,9 @@ BLOCKS = st.one_of(
     st.fixed_dictionaries({"type": st.just("extension"), "type_name": TEXT, "data": JSON}),
 )
 UNKNOWN_BLOCKS = st.fixed_dictionaries({"type": st.sampled_from(["video", "unknown", ""]), "text": JSON})
-SCORES = st.one_of(st.floats(-2, 2), st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0]), st.integers(-1, 1))
+SCORES = st.one_of(
+    st.floats(-2, 2), st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0, 1e15, 1e16, 1e20]), st.integers(-1, 1)
+)
 
 
 @st.composite
@@ -65,6 +68,8 @@ def traces(draw: st.DrawFn) -> dict[str, Any]:
     trace = draw(case_results())
     if draw(st.booleans()):
         trace = {"case_id": trace["case_id"], "invocation": trace["invocation"], "score": draw(SCORES)}
+    elif draw(st.booleans()):
+        trace["score"] = draw(JSON)  # of a case result an unknown field
     if draw(st.booleans()):
-        trace["eval_set_id"] = draw(st.sampled_from(["one", "two"]))
+        trace["eval_set_id"] = draw(st.sampled_from(["one", "two", ""]))
     return trace

@@ -102,6 +102,15 @@ def test_standard_output_that_is_full() -> None:
     assert (done.returncode, done.stderr) == (5, b"polars-export: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize(("redirect", "status", "message"), [("<&-", 4, "input is closed"), (">&-", 5, "is closed")])
+def test_standard_streams_that_are_closed(redirect: str, status: int, message: str) -> None:
+    source = "-" if "<" in redirect else RUN
+    command = f"{sys.executable} -m polars_export export {source} --format chatml --output - {redirect}"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (status, 1)
+    assert message in done.stderr.decode()
+
+
 def test_standard_input_to_standard_output() -> None:
     lines = "".join(json.dumps(case_result(str(number))) + "\n" for number in range(3))
     done = subprocess.run(
@@ -189,12 +198,12 @@ def test_an_interrupted_export_leaves_the_old_output(number: int, tmp_path: Path
         assert process.stderr
         process.stdin.write(line * 2_000)  # several chunks, so that a part has been written
         process.stdin.flush()
-        while not list(tmp_path.glob(".out.jsonl.*.part")):
+        while not list(tmp_path.glob(".polars-export-*.part")):
             assert process.poll() is None
             time.sleep(0.01)
         time.sleep(1)  # by now it has read all there is and waits for more
         process.send_signal(number)
         assert process.wait(timeout=30) == 130
-        assert b"interrupted" in process.stderr.read()
+        assert process.stderr.read() == b"polars-export: interrupted; the output is as it was\n"
     assert output.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [output]

@@ -103,7 +103,9 @@ def test_a_bad_case_result_is_named_by_its_index_and_path(name: str, tmp_path: P
 def test_a_line_that_is_no_json_is_named_by_its_number(line: bytes, tmp_path: Path) -> None:
     source = tmp_path / "runs.jsonl"
     source.write_bytes(json.dumps(a_case()).encode() + b"\n\n" + line + b"\n" + json.dumps(a_case()).encode())
-    with pytest.raises(pe.BadRecordError, match=r"runs\.jsonl:3: \$: expected valid JSON, found text that is not \("):
+    with pytest.raises(
+        pe.BadRecordError, match=r"runs\.jsonl:3: \$: expected a JSON value on one line, found text that is not \("
+    ):
         pe.export(source, tmp_path / "out.jsonl")
 
 
@@ -130,6 +132,24 @@ def test_a_scored_trace_needs_a_score_of_its_own_only_on_lines(tmp_path: Path) -
     assert pe.export(write_lines(tmp_path / "a.jsonl", scored_trace()), tmp_path / "out.jsonl").exported == 1
     with pytest.raises(pe.BadRecordError, match=r"\$\.case_results\[0\]\.metric_results: expected an array"):
         pe.export(write_document(tmp_path / "a.json", scored_trace()), tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("score", ["0.5", None, True, 10**400])
+def test_the_score_of_a_scored_trace_is_a_number(score: object, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "a.jsonl", scored_trace() | {"score": score})
+    with pytest.raises(pe.BadRecordError, match=r"a\.jsonl:1: \$\.score: expected a number, found "):
+        pe.export(source, tmp_path / "out.jsonl")
+
+
+def test_the_score_of_a_case_result_comes_from_its_metrics_alone(tmp_path: Path) -> None:
+    cases = [case_result(scores=[]) | {"score": 0.9}, case_result(scores=[0.3]) | {"score": "high"}]
+    assert pe.read_traces(write_document(tmp_path / "a.json", *cases))["score"].to_list() == [0.0, 0.3]
+
+
+def test_a_metric_too_large_for_a_double_is_refused(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "a.jsonl", case_result(scores=[10**400]))
+    with pytest.raises(pe.BadRecordError, match=r"a\.jsonl:1: \$: expected a trace, found something else"):
+        pe.export(source, tmp_path / "out.jsonl")
 
 
 @pytest.mark.parametrize("detail", Detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,20 @@ def test_content_that_the_records_cannot_carry_is_counted(tmp_path: Path) -> Non
         **lost,
         "tool calls": 1,
     }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pe.BadRecordError("f", 3, "$.a", "b", "c"),
+        pe.NothingToExportError(0.5, 2, {"single_run": 2}),
+        pe.FormatNotImplementedError("dpo", "reference", ["chatml"]),
+        pe.SourceError("f", "is gone"),
+    ],
+)
+def test_errors_cross_from_process_to_process(error: pe.ExportError) -> None:
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 def test_an_account_that_does_not_add_up_is_refused() -> None:

@@ -92,6 +92,18 @@ def test_what_has_no_json_form_is_refused(value: object) -> None:
     assert caught.value.index == 1
 
 
+def test_a_bad_case_result_is_named_by_its_place_in_the_document() -> None:
+    with pytest.raises(
+        pe.BadRecordError, match=r"traces: \$\.case_results\[1\]\.case_id: expected a string, found null"
+    ):
+        pe.TrainingReporter.sharegpt("x").render(document(case_result(), case_result() | {"case_id": None}))
+
+
+def test_an_object_that_is_no_json_is_named_by_its_type() -> None:
+    with pytest.raises(pe.BadRecordError, match=r"\$\.case_id: expected a string, found a Python object"):
+        pe.ScoredTrace.from_case_result(case_result() | {"case_id": object()})
+
+
 def test_a_bad_object_is_named_by_its_index() -> None:
     with pytest.raises(pe.BadRecordError, match=r"traces: \$\[1\]\.case_id: expected a string, found null"):
         pe.export_traces([scored_trace(), scored_trace() | {"case_id": None}])

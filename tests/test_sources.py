@@ -64,14 +64,16 @@ def test_a_document_may_name_its_eval_set_last(tmp_path: Path) -> None:
 def test_such_a_document_cannot_be_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     content = json.dumps({"case_results": [case_result("a")], "eval_set_id": "late"}).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
-    with pytest.raises(pe.SourceError, match="must have its eval_set_id before its case_results"):
+    with pytest.raises(pe.SourceError, match="a piped document must have its eval_set_id before"):
         cases("-")
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     source = tmp_path / "runs.jsonl"
-    source.write_bytes(b"\xef\xbb\xbf" + LINES)
-    assert cases(source) == ["a", "b"]
+    for content in (LINES, DOCUMENT):
+        for codec in CODECS.values():
+            source.write_bytes(codec(b"\xef\xbb\xbf" + content))
+            assert cases(source) == ["a", "b"]
 
 
 def test_a_directory_is_searched_and_sorted_by_path(tmp_path: Path) -> None:
@@ -110,6 +112,43 @@ def test_a_search_that_meets_only_other_kinds_is_an_error(tmp_path: Path) -> Non
         cases(tmp_path)
 
 
+def test_an_object_of_no_known_kind_met_in_a_search_is_an_error(tmp_path: Path) -> None:
+    write_document(tmp_path / "run.json", case_result("a"))
+    write_lines(tmp_path / "runs.jsonl", {"header": 1}, case_result("b"))
+    with pytest.raises(pe.SourceError, match=r"runs\.jsonl: expected eval results"):
+        cases(tmp_path)
+
+
+def test_records_met_in_a_search_are_passed_over(tmp_path: Path) -> None:
+    write_lines(tmp_path / "runs.jsonl", *[case_result(scores=[score]) for score in (0.1, 0.9)])
+    for name in ("chatml", "dpo", "sharegpt"):
+        assert pe.export(tmp_path, tmp_path / f"{name}.jsonl", pe.ExportOptions(name)).traces_read == 2
+
+
+def test_a_link_that_leads_back_is_not_followed_twice(tmp_path: Path) -> None:
+    (tmp_path / "runs/more").mkdir(parents=True)
+    write_document(tmp_path / "elsewhere.json", case_result("a"))
+    write_document(tmp_path / "runs/more/run.json", case_result("b"))
+    (tmp_path / "runs/more/back").symlink_to(tmp_path / "runs", target_is_directory=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "runs", target_is_directory=True)
+    assert cases(tmp_path / "runs") == ["b"]
+    assert cases(tmp_path / "linked") == ["b"]
+
+
+def test_a_glob_that_matches_a_directory_and_its_files_reads_them_once(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    write_lines(tmp_path / "a.jsonl", case_result("a"))
+    write_lines(tmp_path / "x/b.jsonl", case_result("b"))
+    assert cases(f"{tmp_path}/**") == ["a", "b"]
+
+
+def test_names_that_are_too_long_or_not_utf_8(tmp_path: Path) -> None:
+    with pytest.raises(pe.SourceError, match="File name too long"):
+        cases(tmp_path / ("x" * 300))
+    source = write_lines(tmp_path / "run-\udcff.jsonl", case_result("a"))
+    assert pe.read_traces(source)["source"].item().endswith("run-\\udcff.jsonl")
+
+
 def test_a_glob_is_sorted_and_may_descend(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     for name in ("b.jsonl", "a.jsonl", "x/c.jsonl"):
@@ -130,9 +169,11 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> Non
         ("blank.json", b" \n\n ", "blank.json: the file is empty"),
         ("report.json", b'{"schema_version": 1, "cases": []}', "a report artifact holds no traces"),
         ("set.json", b'{"id": "s", "cases": []}', "an eval set holds no traces"),
+        ("records.jsonl", b'{"messages": []}', "the records of an export hold no traces"),
         ("other.json", b'{"b": 1, "a": 2}', "expected eval results .*, found an object with a, b"),
         ("nothing.json", b"{}", "found an object with no keys"),
-        ("array.json", b"\n[1]", r"array.json:2: \$: expected a JSON object, found text that starts with '\[1\]'"),
+        ("array.json", b"\n[1]", r"array.json: a JSON array holds no traces; expected a results document, or a trace"),
+        ("text.json", b"\nhello", r"text.json:2: \$: expected a JSON object, found text that starts with 'hello'"),
         ("cut.json", b'{"eval_set_id": "s", "case', r"expected the rest of the document, found the end of the file"),
         ("odd.json", b'{"eval_set_id" 3}', "expected `:`, found `3`"),
         ("gz.json", gzip.compress(LINES)[:-9], "damaged gzip data: "),
@@ -166,6 +207,10 @@ DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
     "cases an object": (lambda _: '{"eval_set_id": "s", "case_results": {}}', "expected an array, found an object"),
     "a case a number": (lambda text: text.replace("[\n", "[\n7,", 1), r"case_results\[0\]: .* found the number 7"),
     "no comma": (lambda text: text.replace("    },\n    {\n", "    }\n    {\n"), r"results\[1\]: expected `,` or `\]`"),
+    "cases twice": (
+        lambda text: text.rstrip("}\n ") + ', "case_results": [1]}',
+        "expected one such field, found another",
+    ),
     "comma at the end": (
         lambda text: text.replace("    }\n  ],", "    },\n  ],"),
         "expected a case result behind the `,`",
@@ -196,6 +241,17 @@ def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pyt
         chunks = [(len(chunk.data), len(chunk.spans)) for chunk in Reading(find_sources(tmp_path / name)).chunks()]
         assert max(size for size, _ in chunks) <= 20_000
         assert sum(count for _, count in chunks) == 200
+
+
+def test_a_large_record_does_not_make_the_chunks_behind_it_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    records = [case_result("large", turn("word " * 100_000)), *[case_result(str(number)) for number in range(300)]]
+    source = write_lines(tmp_path / "runs.jsonl", *records)
+    sizes = [len(chunk.data) for chunk in Reading(find_sources(source)).chunks()]
+    assert max(sizes) > 500_000
+    assert max(sizes[1:]) <= 10_000
 
 
 def test_progress_ends_at_the_size_of_the_sources(tmp_path: Path) -> None:

@@ -101,6 +101,41 @@ def test_a_bad_record_at_the_end_leaves_the_old_file(tmp_path: Path) -> None:
     assert output.read_bytes() == b"old"
 
 
+def test_an_output_may_have_the_longest_name_there_is(tmp_path: Path) -> None:
+    output = tmp_path / ("x" * 249 + ".jsonl")
+    pe.export(SAMPLE, output)
+    assert output.exists()
+    with pytest.raises(pe.OutputError, match="File name too long"):
+        pe.export(SAMPLE, tmp_path / ("x" * 250 + ".jsonl"))
+
+
+def test_what_a_linked_output_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real.jsonl").touch()
+    (tmp_path / "link.jsonl").symlink_to("real.jsonl")
+    pe.export(SAMPLE, tmp_path / "link.jsonl")
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert (tmp_path / "real.jsonl").stat().st_size > 0
+
+
+def test_an_output_that_is_one_of_the_sources_is_refused(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result())
+    before = source.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(source)
+    for output in (source, tmp_path / "link.jsonl"):
+        with pytest.raises(pe.OptionError, match="is one of the sources"):
+            pe.export(tmp_path, output)
+    assert source.read_bytes() == before
+
+
+def test_the_caller_s_own_errors_pass_through(tmp_path: Path) -> None:
+    def watch(_read: int, _total: int | None, _traces: int) -> None:
+        raise OSError("mine")
+
+    with pytest.raises(OSError, match="mine"):
+        pe.export(SAMPLE, tmp_path / "out.jsonl", watch=watch)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from polars_export.chunk import Origin
-from polars_export.decode.explain import Mismatch, first_mismatch
+from polars_export.decode.explain import Mismatch, first_mismatch, name_of
 from polars_export.decode.records import BLOCK_TYPES, CaseScores, FullTrace, Trace
 from polars_export.errors import BadRecordError
 from polars_export.schema import Detail
@@ -60,23 +60,38 @@ class TraceDecoder:
         try:
             trace = self._decode(chunk.data[start:end])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            trace = self._again(chunk, index)
-        if trace.metric_results is msgspec.UNSET and (trace.score is msgspec.UNSET or chunk.origin is Origin.DOCUMENT):
-            _refuse(chunk, index, Mismatch(f"{chunk.json_path(index)}.metric_results", "an array", "no such field"))
+            trace = self._value_by_value(chunk, index)
+        if trace.metric_results is msgspec.UNSET:
+            _check_score(chunk, index, trace)
         return trace
 
-    def _again(self, chunk: Chunk, index: int) -> Trace:
+    def _value_by_value(self, chunk: Chunk, index: int) -> Trace:
         """Decode a record that the fast way refused: it holds unknown blocks, or it is bad."""
         start, end = chunk.spans[index]
         path = chunk.json_path(index)
         try:
             value = parse(chunk.data[start:end])
         except ValueError as error:
-            _refuse(chunk, index, Mismatch(path, "valid JSON", f"text that is not ({error})"))
+            expected = "a JSON value on one line" if chunk.origin is Origin.LINES else "valid JSON"
+            _refuse(chunk, index, Mismatch(path, expected, f"text that is not ({error})"))
         name_unknown_blocks(value)
         if mismatch := first_mismatch(self._type, value, path):
             _refuse(chunk, index, mismatch)
-        return msgspec.convert(value, self._type)
+        try:
+            return msgspec.convert(value, self._type)
+        except msgspec.ValidationError as error:  # what the walk above does not see: a number too large for a double
+            _refuse(chunk, index, Mismatch(path, "a trace", f"something else ({error})"))
+
+
+def _check_score(chunk: Chunk, index: int, trace: Trace) -> None:
+    """Check that a trace without metrics is a scored trace."""
+    path = chunk.json_path(index)
+    if trace.score is msgspec.UNSET or chunk.origin is Origin.DOCUMENT:
+        _refuse(chunk, index, Mismatch(f"{path}.metric_results", "an array", "no such field"))
+    try:
+        trace.score = msgspec.convert(trace.score, float)
+    except msgspec.ValidationError:
+        _refuse(chunk, index, Mismatch(f"{path}.score", "a number", name_of(trace.score)))
 
 
 def parse(data: bytes | memoryview) -> Any:  # noqa: ANN401 - any JSON value
@@ -99,7 +114,7 @@ def check_case_result(value: Mapping[str, Any]) -> None:
     Raises:
         BadRecordError: It is not a case result.
     """
-    if mismatch := first_mismatch(CaseScores, value, "$"):
+    if mismatch := first_mismatch(CaseScores, dict(value), "$"):
         raise BadRecordError("case result", None, *mismatch)
 
 
@@ -123,7 +138,7 @@ def _items(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _refuse(chunk: Chunk, index: int, mismatch: Mismatch) -> None:
+def _refuse(chunk: Chunk, index: int, mismatch: Mismatch) -> NoReturn:
     raise BadRecordError(chunk.source, chunk.line(index), *mismatch)
 
 

@@ -48,6 +48,12 @@ def name_of(value: Json) -> str:
             return "an object"
         case list():
             return "an array"
+        case str() | int() | float():
+            return _preview(value)
+    return f"a Python {type(value).__name__}"
+
+
+def _preview(value: str | float) -> str:
     shown = json.dumps(value, ensure_ascii=False)
     if len(shown) > _LONGEST_PREVIEW:
         shown = shown[:_LONGEST_PREVIEW] + "…"

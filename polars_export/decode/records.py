@@ -134,12 +134,12 @@ class Metric(_Part):
 
 
 class Trace(_Part):
-    """A case result, or a scored trace: that one has `score` in place of `metric_results`."""
+    """A case result, or a scored trace: that one has `score`, a number, in place of `metric_results`."""
 
     case_id: str
     invocation: Invocation
     metric_results: Sequence[Metric] | UnsetType = UNSET
-    score: float | UnsetType = UNSET
+    score: Any = UNSET  # of a case result it is an unknown field, which is not checked
     eval_set_id: str | None = None
 
 

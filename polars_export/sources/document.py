@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ from polars_export.decode import parse
 from polars_export.decode.explain import name_of
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.sources.scan import JsonScan
-from polars_export.sources.stream import STDIN, ByteStream, Window
+from polars_export.sources.stream import ByteStream, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,8 @@ def document_chunks(window: Window) -> Iterator[Chunk]:
     document = _Document(window)
     eval_set_id = document.open()
     if eval_set_id is None:  # it stands behind the case results: look for it first
-        if window.source == STDIN:
-            raise SourceError(STDIN, "a document on standard input must have its eval_set_id before its case_results")
+        if not Path(window.source).is_file():
+            raise SourceError(window.source, "a piped document must have its eval_set_id before its case_results")
         with ByteStream(window.source) as again:
             ahead = _Document(Window(again))
             ahead.open()
@@ -99,6 +100,8 @@ class _Document:
             around = parse(self._around + rest)
         except ValueError as error:
             raise self._not_json(error) from None
+        if around["case_results"] != []:
+            raise self._bad("$.case_results", "one such field", "another one")
         eval_set_id = around.get("eval_set_id", msgspec.UNSET)
         if not isinstance(eval_set_id, str):
             found = "no such field" if eval_set_id is msgspec.UNSET else name_of(eval_set_id)

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """A file to read, or standard input; `searched` if a directory was searched and the file not named by the user."""
 
     path: str
-    searched: bool
+    searched: bool = False
 
 
 def find_sources(sources: Sources) -> list[Found]:
@@ -40,29 +40,42 @@ def find_sources(sources: Sources) -> list[Found]:
         SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
     """
     given = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    return [found for source in given for found in _find(os.fspath(source))]
+    found: list[Found] = []
+    for source in given:
+        try:
+            found += _find(os.fspath(source))
+        except OSError as error:
+            raise SourceError(str(source), error.strerror or str(error)) from error
+    return found
 
 
 def _find(source: str) -> Iterator[Found]:
     if source == STDIN or Path(source).is_file():
-        yield Found(source, searched=False)
+        yield Found(source)
     elif Path(source).is_dir():
         yield from _search(source)
     elif glob.has_magic(source):
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
         if not matches:
             raise SourceError(source, "no file matches")
-        for match in matches:
-            yield from _find(match)
+        # `**` matches a directory and the files in it: each file is read once.
+        yield from {found.path: found for match in matches for found in _find(match)}.values()
     elif os.path.lexists(source) and Path(source).exists():
-        yield Found(source, searched=False)  # a named pipe or a device
+        yield Found(source)  # a named pipe or a device
     else:
         raise SourceError(source, "no such file or directory")
 
 
 def _search(directory: str) -> Iterator[Found]:
     paths: list[str] = []
-    for folder, folders, files in os.walk(directory, onerror=_refuse):
+    seen: set[tuple[int, int]] = set()  # links may lead back to where the search has been
+    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
+        folders.sort()
+        place = Path(folder).stat()
+        if (place.st_dev, place.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
         if {"results", "sets"} <= set(folders):
             folders[:] = ["results"]
             continue

@@ -43,8 +43,8 @@ class Reading:
         """Yield the chunks of all sources.
 
         Raises:
-            SourceError: A source cannot be read or holds no traces. A file that was met in a search and holds JSON of
-                another kind is passed over, unless there is nothing else.
+            SourceError: A source cannot be read or holds no traces. A file that was met in a search and is of a known
+                kind without traces is passed over, unless there is nothing else.
             BadRecordError: A source is not valid JSON between its records.
         """
         for path, searched in self._found:
@@ -63,13 +63,15 @@ class Reading:
                     self.bytes_read = before + stream.stored_position()
                     yield chunk
                 self.bytes_read = before + stream.stored_position()
-        if self.passed_over and len(self.passed_over) == len(self._found):
+        if self.passed_over and self.passed_over.keys() == {path for path, _ in self._found}:
             path, problem = next(iter(self.passed_over.items()))
             raise SourceError(path, problem)
 
 
 def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:
     """Make a chunk of traces that are Python objects; `first` is the index of the first among all.
+
+    With an `eval_set_id` they are the case results of a results document.
 
     Raises:
         SerializationError: A trace has no JSON form.
@@ -84,7 +86,8 @@ def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: 
             raise SerializationError(index, f"it has no JSON form: {error}") from error
         spans.append((start, len(data)))
     positions = range(first, first + len(spans))
-    return Chunk("traces", memoryview(data), spans, positions, Origin.OBJECTS, eval_set_id)
+    origin = Origin.OBJECTS if eval_set_id is None else Origin.DOCUMENT
+    return Chunk("traces", memoryview(data), spans, positions, origin, eval_set_id)
 
 
 def _size(path: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from polars_export.decode import parse
 from polars_export.errors import BadRecordError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class JsonScan:
         while True:
             self.expect(b'"', at, "a key")
             end = self.end_of_value(at)
-            key = bytes(self.window.view(end)[at + 1 : end - 1]).decode("utf-8", "replace")
+            key = self._key(at, end)
             at = self.skip_space(end)
             self.expect(b":", at, "`:`")
             at = self.skip_space(at + 1)
@@ -97,6 +98,12 @@ class JsonScan:
         if (found := self.byte(at)) != byte:
             shown = f"`{found.decode('ascii', 'backslashreplace')}`" if found else "the end of the file"
             raise BadRecordError(self.window.source, None, "$", what, shown)
+
+    def _key(self, at: int, end: int) -> str:
+        try:
+            return str(parse(self.window.view(end)[at:]))
+        except ValueError as error:
+            raise BadRecordError(self.window.source, None, "$", "a key", f"text that is none ({error})") from None
 
     def _end_of(self, pattern: re.Pattern[bytes], at: int) -> int:
         """Return the end of a match that could go on behind the window, unless the stream ends there."""

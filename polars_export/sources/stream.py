@@ -23,7 +23,7 @@ CHUNK_BYTES = 2 << 20
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HEAD = 4  # the longest of the above
+_HEAD = 4  # bytes: the longest magic
 
 
 class ByteStream:
@@ -45,9 +45,8 @@ class ByteStream:
             self._stored.readinto1
         )  # one read a call: between two, signals act
         if self._codec:
-            self._readinto = pa.CompressedInputStream(pa.PythonFile(self._stored, "r"), self._codec).readinto
-        elif head.startswith(_BYTE_ORDER_MARK):
-            self._stored.read(len(_BYTE_ORDER_MARK))
+            self._readinto = pa.CompressedInputStream(pa.PythonFile(_KeptOpen(self._stored), "r"), self._codec).readinto
+        self._at_start = True
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end."""
@@ -58,6 +57,11 @@ class ByteStream:
         except OSError as error:
             problem = f"damaged {self._codec} data: {error}" if self._codec else error.strerror or str(error)
             raise SourceError(self.source, problem) from error
+        if self._at_start and bytes(buffer[: len(_BYTE_ORDER_MARK)]) == _BYTE_ORDER_MARK:
+            rest = bytes(buffer[len(_BYTE_ORDER_MARK) : filled])
+            filled = len(rest)
+            buffer[:filled] = rest
+        self._at_start = False
         return filled
 
     def stored_position(self) -> int:
@@ -74,7 +78,21 @@ class ByteStream:
             self._stored.close()
 
 
+class _KeptOpen:
+    """A file that Arrow may read but not close."""
+
+    closed = False
+
+    def __init__(self, file: io.BufferedReader[io.FileIO]) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        pass
+
+
 def _open(source: str) -> io.BufferedReader[io.FileIO]:
+    if source == STDIN and sys.stdin is None:
+        raise SourceError(source, "standard input is closed")
     if source != STDIN:
         return io.BufferedReader(io.FileIO(source), buffer_size=1 << 16)
     return cast("io.BufferedReader[io.FileIO]", sys.stdin.buffer)
@@ -113,8 +131,11 @@ class Window:
     def more(self) -> bool:
         """Read on behind what is held; False at the end of the stream."""
         held = self.data[self.start : self.end]
-        if len(held) == len(self.data):  # a new buffer: views of the old one may still be in use
-            self.data = bytearray(2 * len(held))
+        capacity = self.size
+        while capacity <= len(held):
+            capacity *= 2
+        if capacity != len(self.data):  # a new buffer, also a smaller one once a large record has passed
+            self.data = bytearray(capacity)
         self.data[: len(held)] = held
         self.start, self.end = 0, len(held)
         count = self.stream.readinto(memoryview(self.data)[self.end :])

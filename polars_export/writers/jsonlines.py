@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["JsonLinesWriter", "encode"]
+
+_POSITIVE_EXPONENT = re.compile(rb'(?<!\\)(":-?[0-9.]+e)\+')  # of a number that is the value of a key
 
 
 def encode(records: pa.Table, absent: Sequence[str]) -> bytes:
@@ -24,6 +27,8 @@ def encode(records: pa.Table, absent: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
     pl.DataFrame(records).write_ndjson(buffer)
     text = buffer.getvalue()
+    if b"e+" in text:  # the reference writes 1e20 where Polars writes 1e+20
+        text = _POSITIVE_EXPONENT.sub(rb"\1", text)
     for key in absent:
         text = text.replace(b',"%s":null' % key.encode(), b"")
     return text

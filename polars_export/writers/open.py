@@ -14,7 +14,7 @@ from polars_export.writers.jsonlines import JsonLinesWriter
 from polars_export.writers.parquet import ParquetWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -38,11 +38,11 @@ class Writer(Protocol):
         ...
 
 
-def check_output(output: str) -> None:
+def check_output(output: str, sources: Iterable[str]) -> None:
     """Complain about an output that cannot work before any input is read.
 
     Raises:
-        OptionError: The name has no ending that is known.
+        OptionError: The name has no ending that is known, or the output is one of the sources.
         OutputError: Its directory does not exist or cannot be written to, or the output is a directory.
     """
     if output == STDOUT:
@@ -50,12 +50,15 @@ def check_output(output: str) -> None:
     if not output.endswith(_ENDINGS):
         raise OptionError("output", f"expected a name that ends in {', '.join(_ENDINGS)}, or `-`; found {output!r}")
     path = Path(output)
-    if path.is_dir():
-        raise OutputError(output, "is a directory")
-    if not path.parent.is_dir():
-        raise OutputError(output, f"the directory {path.parent} does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(output, f"the directory {path.parent} cannot be written to")
+    with _reported(output):
+        if path.is_dir():
+            raise OutputError(output, "is a directory")
+        if not path.parent.is_dir():
+            raise OutputError(output, f"the directory {path.parent} does not exist")
+        if not os.access(path.parent, os.W_OK):
+            raise OutputError(output, f"the directory {path.parent} cannot be written to")
+        if path.exists() and any(Path(source).exists() and path.samefile(source) for source in sources):
+            raise OptionError("output", f"{output} is one of the sources")
 
 
 @contextmanager
@@ -67,45 +70,79 @@ def open_writer(output: str, schema: pa.Schema, absent: Sequence[str]) -> Iterat
     Raises:
         OutputError: It could not be written.
     """
-    with _standard_output() if output == STDOUT else _published(Path(output)) as file:
-        writer: Writer
-        if output.endswith(".parquet"):
-            writer = ParquetWriter(file, schema)
-        else:
-            ending = next((ending for ending in _COMPRESSION if output.endswith(ending)), ".jsonl")
-            writer = JsonLinesWriter(file, absent, _COMPRESSION[ending])
+    with _standard_output() if output == STDOUT else _published(output) as file:
+        with _reported(output):
+            writer = _ReportingWriter(_writer(file, output, schema, absent), output)
         try:
             yield writer
         except BaseException:
-            with suppress(OSError, ValueError):  # let go of the file, which is about to be removed
+            with suppress(OutputError, ValueError):  # let go of the file, which is about to be removed
                 writer.close()
             raise
         writer.close()
 
 
+def _writer(file: BinaryIO, output: str, schema: pa.Schema, absent: Sequence[str]) -> Writer:
+    if output.endswith(".parquet"):
+        return ParquetWriter(file, schema)
+    ending = next((ending for ending in _COMPRESSION if output.endswith(ending)), ".jsonl")
+    return JsonLinesWriter(file, absent, _COMPRESSION[ending])
+
+
+class _ReportingWriter:
+    """Says which output it is that cannot be written."""
+
+    def __init__(self, writer: Writer, output: str) -> None:
+        self._writer = writer
+        self._output = output
+
+    def write(self, records: pa.Table) -> None:
+        with _reported(self._output):
+            self._writer.write(records)
+
+    def close(self) -> None:
+        with _reported(self._output):
+            self._writer.close()
+
+
+@contextmanager
+def _reported(output: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        name = "standard output" if output == STDOUT else output
+        raise OutputError(name, error.strerror or str(error)) from error
+
+
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
-    try:
-        yield sys.stdout.buffer
+    if sys.stdout is None:
+        raise OutputError("standard output", "is closed")
+    yield sys.stdout.buffer
+    with _reported(STDOUT):
         sys.stdout.buffer.flush()
-    except OSError as error:
-        raise OutputError("standard output", error.strerror or str(error)) from error
 
 
 @contextmanager
-def _published(path: Path) -> Iterator[BinaryIO]:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+def _published(output: str) -> Iterator[BinaryIO]:
+    path = Path(os.path.realpath(output))  # a link stays a link: what it points to is replaced
+    part = path.with_name(f".polars-export-{secrets.token_hex(4)}.part")
+    with _reported(output):
+        file = part.open("xb")
     try:
-        with part.open("xb") as file:
+        with file:
             yield file
-        _flush_to_disk(part)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(str(path), error.strerror or str(error)) from error
+        with _reported(output):
+            _flush_to_disk(part)
+            part.replace(path)
+            _flush_to_disk(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
 def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
