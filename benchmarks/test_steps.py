@@ -110,7 +110,7 @@ def test_converse(benchmark: Benchmark, steps: Steps) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_render(benchmark: Benchmark, steps: Steps, name: str) -> None:
     options = pe.ExportOptions(name)
-    assert benchmark(record_format(options).render, steps.tables, options).num_rows >= CHUNK_TRACES / 2
+    assert benchmark(record_format(options).render, steps.tables, options).records.num_rows >= CHUNK_TRACES / 2
 
 
 @pytest.mark.benchmark(group="7 write")
@@ -118,8 +118,8 @@ def test_render(benchmark: Benchmark, steps: Steps, name: str) -> None:
 def test_json_lines(benchmark: Benchmark, steps: Steps, name: str) -> None:
     options = pe.ExportOptions(name)
     format_ = record_format(options)
-    records = format_.render(steps.tables, options)
-    assert benchmark(encode, records, format_.ABSENT).count(b"\n") == records.num_rows
+    records = format_.render(steps.tables, options).records
+    assert benchmark(encode, records, format_.schema(options), format_.ABSENT).count(b"\n") == records.num_rows
 
 
 @pytest.mark.benchmark(group="7 write")
@@ -127,7 +127,7 @@ def test_json_lines(benchmark: Benchmark, steps: Steps, name: str) -> None:
 def test_parquet(benchmark: Benchmark, steps: Steps, name: str) -> None:
     options = pe.ExportOptions(name)
     format_ = record_format(options)
-    records = format_.render(steps.tables, options)
+    records = format_.render(steps.tables, options).records
 
     def write() -> bytes:
         file = io.BytesIO()

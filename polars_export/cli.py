@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from polars_export import __version__
 from polars_export.errors import ExportError
-from polars_export.options import ExportOptions, Target, TrainingFormat
+from polars_export.options import Arguments, ExportOptions, FileType, MissingPrompt, Reasoning, Target, TrainingFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from enum import StrEnum
     from types import FrameType
 
 __all__ = ["main"]
@@ -32,62 +33,93 @@ def cli() -> None:
     """Turn recorded agent traces into fine-tuning datasets."""
 
 
+def _choice(enum: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([member.value for member in enum])
+
+
 @cli.command("export", epilog=_EPILOG)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--format",
-    "format_",
-    type=click.Choice([format_.value for format_ in TrainingFormat]),
+    type=_choice(TrainingFormat),
     required=True,
-    help="chatml: a conversation per trace, with tool calls; dpo: the best and the worst run of every case; "
-    "sharegpt: a conversation per trace.",
+    help="chatml, sharegpt: a conversation per trace; dpo: the best and the worst run of every case; kto: a labelled "
+    "completion per trace; prompt-completion: a completion per trace.",
 )
 @click.option(
     "--output",
     required=True,
     metavar="OUT",
-    help="A .jsonl, .jsonl.gz, .jsonl.zst or .parquet file; - for standard output.",
+    help="A .jsonl, .jsonl.gz, .jsonl.zst or .parquet file; - for standard output; or a directory, which becomes a "
+    "dataset repository.",
 )
-@click.option(
-    "--target",
-    type=click.Choice([target.value for target in Target]),
-    default=Target.REFERENCE.value,
-    show_default=True,
-    help="Who reads it.",
-)
+@click.option("--target", type=_choice(Target), default="reference", show_default=True, help="Who reads the records.")
 @click.option(
     "--quality-threshold", type=float, default=0.0, show_default=True, metavar="X", help="Lowest score that qualifies."
 )
 @click.option("--no-metadata", is_flag=True, help="Leave out the case, score and model of a record.")
+@click.option(
+    "--prompts",
+    multiple=True,
+    metavar="PATH",
+    help="Eval sets with the prompts of the cases; may be given several times.",
+)
+@click.option("--tools", metavar="FILE", help="Function schemas of the tools that the agent could call.")
+@click.option(
+    "--missing-prompt",
+    type=_choice(MissingPrompt),
+    default="error",
+    show_default=True,
+    help="What becomes of a trace without a user's message.",
+)
+@click.option(
+    "--reasoning", type=_choice(Reasoning), default="field", show_default=True, help="Where thinking blocks go."
+)
+@click.option(
+    "--arguments",
+    type=_choice(Arguments),
+    default="object",
+    show_default=True,
+    help="How tool-call arguments are written for trl.",
+)
+@click.option("--min-margin", type=float, default=0.0, metavar="X", help="Least difference in score of a pair.")
+@click.option("--label-threshold", type=float, metavar="X", help="Score of a good completion, instead of the verdict.")
+@click.option("--test-fraction", type=float, default=0.0, metavar="X", help="Share of the cases for the split test.")
+@click.option("--seed", type=int, default=0, metavar="N", help="Decides which cases these are.")
+@click.option(
+    "--max-shard-size",
+    "max_shard_bytes",
+    default="500MB",
+    show_default=True,
+    metavar="SIZE",
+    help="Largest shard of a directory, as its records in memory.",
+)
+@click.option(
+    "--file-type",
+    type=_choice(FileType),
+    default="parquet",
+    show_default=True,
+    help="What the shards of a directory are.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a directory that is not empty.")
 @click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown.")
-def export_command(  # noqa: PLR0913 - one parameter per option of the command line
-    *,
-    sources: tuple[str, ...],
-    format_: str,
-    output: str,
-    target: str,
-    quality_threshold: float,
-    no_metadata: bool,
-    quiet: bool,
-) -> None:
+def export_command(*, sources: tuple[str, ...], output: str, no_metadata: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     """Export the traces of eval results.
 
     SOURCE is a file, a directory (searched for .json, .jsonl and .ndjson, also with .gz or .zst), a glob, or - for
     standard input. What a file holds is recognised by its content.
     """
-    options = ExportOptions(
-        format_, target=target, quality_threshold=quality_threshold, include_metadata=not no_metadata
-    )
+    export_options = ExportOptions(**options, include_metadata=not no_metadata)
     from polars_export.pipeline import export  # noqa: PLC0415 - loads Polars, which --help should not wait for
 
     _catch_interrupts()  # again: Polars' own handler would let a waiting read wait on
     if quiet or not sys.stderr.isatty():
-        export(sources, output, options)
+        export(sources, output, export_options)
         return
     from polars_export.terminal import progress, summary  # noqa: PLC0415 - loads rich, as above
 
     with progress() as watch:
-        report = export(sources, output, options, watch=watch)
+        report = export(sources, output, export_options, watch=watch)
     summary(report)
 
 

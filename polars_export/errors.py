@@ -12,6 +12,7 @@ __all__ = [
     "ExportError",
     "FormatNotImplementedError",
     "InputError",
+    "MissingPromptError",
     "NothingToExportError",
     "OptionError",
     "OutputError",
@@ -110,6 +111,23 @@ class BadRecordError(InputError):
         self.json_path = json_path
         self.expected = expected
         self.found = found
+
+
+class MissingPromptError(InputError):
+    """Traces would be exported without a user's message.
+
+    `cases` are the first few of the `count` cases concerned, each its eval set (None on lines that name none) and id.
+    """
+
+    def __init__(self, count: int, cases: Sequence[tuple[str | None, str]]) -> None:
+        shown = ", ".join(case if eval_set is None else f"{eval_set}/{case}" for eval_set, case in cases)
+        more = ", …" if count > len(cases) else ""
+        super().__init__(
+            f"{count} cases have no user message in the eval sets: {shown}{more}; "
+            "pass the eval sets that hold them (--prompts), or --missing-prompt skip or keep"
+        )
+        self.count = count
+        self.cases = tuple(cases)
 
 
 class SerializationError(ExportError):

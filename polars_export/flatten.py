@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from polars_export.decode import Decoded
     from polars_export.decode.records import (
         Amounts,
+        ConversationTrace,
+        ConversationTurn,
         Counts,
         Duration,
         FullBlock,
@@ -75,6 +77,9 @@ def flatten(decoded: Decoded, first_trace: int = 0, *, reference_arguments: bool
     trace_columns = _trace_columns(decoded, first_trace)
     turn_columns = _turn_columns(turns, as_reference=reference_arguments)
     turn_columns["trace"] = owners(trace_columns["turns"]).cast(pl.UInt64) + first_trace
+    if decoded.detail >= Detail.CONVERSATIONS:
+        trace_columns["verdict"] = strings([trace.verdict for trace in cast("Sequence[ConversationTrace]", traces)])
+        turn_columns |= _conversation_columns(cast("Sequence[ConversationTurn]", turns))
     if decoded.detail is Detail.FULL:
         trace_columns |= _full_trace_columns(decoded, cast("Sequence[FullTrace]", traces))
         turn_columns |= _full_turn_columns(trace_columns["turns"], cast("Sequence[FullTurn]", turns))
@@ -157,13 +162,19 @@ def _full_trace_columns(decoded: Decoded, traces: Sequence[FullTrace]) -> Column
     return {
         "source": pl.repeat(_printable(decoded.chunk.source), size, dtype=pl.String, eager=True),
         "position": pl.Series(decoded.chunk.positions, dtype=pl.UInt64),
-        "verdict": strings([trace.verdict for trace in traces]),
         "metrics": lists(_lengths(metrics), structs({n: arrow(c) for n, c in metric_columns.items()})),
         "provider": strings([invocation.model.provider for invocation in invocations]),
         "thinking_level": strings([invocation.model.thinking_level for invocation in invocations]),
         "stop_reason": strings([invocation.stop_reason for invocation in invocations]),
         "duration_seconds": _seconds([invocation.total_duration for invocation in invocations]),
         **_usage([i.total_usage for i in invocations], [i.total_cost for i in invocations]),
+    }
+
+
+def _conversation_columns(turns: Sequence[ConversationTurn]) -> Columns:
+    return {
+        "reasoning": strings([_reasoning(turn.assistant_message.content) for turn in turns]),
+        "tool_results": _tool_results(turns),
     }
 
 
@@ -174,8 +185,6 @@ def _full_turn_columns(turns_per_trace: pl.Series, turns: Sequence[FullTurn]) ->
     return {
         "turn": place,
         "user_messages": lists(pl.repeat(0, len(turns), dtype=pl.UInt32, eager=True), arrow(strings([]))),
-        "reasoning": strings([_reasoning(message.content) for message in messages]),
-        "tool_results": _tool_results(turns),
         "provider": strings([message.provider for message in messages]),
         "model_id": strings([message.model_id for message in messages]),
         "stop_reason": strings([message.stop_reason for message in messages]),
@@ -186,7 +195,7 @@ def _full_turn_columns(turns_per_trace: pl.Series, turns: Sequence[FullTurn]) ->
     }
 
 
-def _tool_results(turns: Sequence[FullTurn]) -> pa.ListArray:
+def _tool_results(turns: Sequence[ConversationTurn]) -> pa.ListArray:
     results = [result for turn in turns for result in turn.tool_results]
     columns = {
         "tool_call_id": strings([result.tool_call_id for result in results]),

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from polars_export.errors import FormatNotImplementedError, OptionError
 
-__all__ = ["OFFERED", "ExportOptions", "Target", "TrainingFormat"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "OFFERED",
+    "Arguments",
+    "ExportOptions",
+    "FileType",
+    "MissingPrompt",
+    "Reasoning",
+    "Target",
+    "TrainingFormat",
+]
 
 
 class TrainingFormat(StrEnum):
@@ -19,6 +32,8 @@ class TrainingFormat(StrEnum):
     CHATML = "chatml"
     DPO = "dpo"
     SHAREGPT = "sharegpt"
+    KTO = "kto"
+    PROMPT_COMPLETION = "prompt-completion"
 
     @classmethod
     def _missing_(cls, value: object) -> TrainingFormat | None:
@@ -36,12 +51,53 @@ class Target(StrEnum):
     """Who reads the records."""
 
     REFERENCE = "reference"
+    TRL = "trl"
+    OPENAI = "openai"
+    LLAMAFACTORY = "llamafactory"
 
 
 OFFERED: dict[Target, tuple[TrainingFormat, ...]] = {
     Target.REFERENCE: (TrainingFormat.CHATML, TrainingFormat.DPO, TrainingFormat.SHAREGPT),
+    Target.TRL: (
+        TrainingFormat.CHATML,
+        TrainingFormat.DPO,
+        TrainingFormat.KTO,
+        TrainingFormat.PROMPT_COMPLETION,
+    ),
+    Target.OPENAI: (TrainingFormat.CHATML, TrainingFormat.DPO),
+    Target.LLAMAFACTORY: (TrainingFormat.SHAREGPT, TrainingFormat.DPO, TrainingFormat.KTO),
 }
 """The formats that each target has records of."""
+
+
+class MissingPrompt(StrEnum):
+    """What becomes of a trace for which no user's message is known."""
+
+    ERROR = "error"
+    SKIP = "skip"
+    KEEP = "keep"
+
+
+class Reasoning(StrEnum):
+    """Where the thinking blocks go: a field of their own, `<think>` before the text, or nowhere."""
+
+    FIELD = "field"
+    THINK = "think"
+    DROP = "drop"
+
+
+class FileType(StrEnum):
+    """What the shards of a dataset repository are."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+
+
+class Arguments(StrEnum):
+    """How tool-call arguments and tool definitions are written for the target trl."""
+
+    OBJECT = "object"
+    STRING = "string"
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -53,9 +109,21 @@ class ExportOptions:
         target: Who reads the records.
         quality_threshold: The lowest score with which a trace qualifies.
         include_metadata: Whether a record says which case, score and model it comes from.
+        prompts: Eval sets (files, directories, globs) with the system prompts and user's messages of the cases.
+        tools: File with the function schemas of the tools that the agent could call.
+        missing_prompt: What becomes of a trace for which no user's message is known.
+        reasoning: Where the thinking blocks go; openai always drops them, llamafactory always writes `think`.
+        arguments: How tool-call arguments are written for trl.
+        min_margin: The least difference in score of a pair.
+        label_threshold: The score from which on a KTO label is true, instead of the verdict `pass`.
+        test_fraction: Share of the cases that become the split `test` of a dataset repository.
+        seed: Decides, with the case alone, on which side a case is.
+        max_shard_bytes: Largest shard of a dataset repository, in bytes of its records in memory; `500MB` is accepted.
+        file_type: What the shards are.
+        overwrite: Whether a directory that is not empty is replaced.
 
     Raises:
-        OptionError: A value is not one of those known, or the threshold is not a finite number.
+        OptionError: A value cannot be used, or belongs to another format or target.
         FormatNotImplementedError: The target has no record of this format.
     """
 
@@ -63,22 +131,83 @@ class ExportOptions:
     target: Target
     quality_threshold: float
     include_metadata: bool
+    prompts: tuple[str, ...]
+    tools: str | None
+    missing_prompt: MissingPrompt
+    reasoning: Reasoning
+    arguments: Arguments
+    min_margin: float
+    label_threshold: float | None
+    test_fraction: float
+    seed: int
+    max_shard_bytes: int
+    file_type: FileType
+    overwrite: bool
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter per option
         self,
         format: TrainingFormat | str = TrainingFormat.CHATML,  # noqa: A002 - the reference's name for it
         *,
         target: Target | str = Target.REFERENCE,
         quality_threshold: float = 0.0,
         include_metadata: bool = True,
+        prompts: str | Iterable[str] = (),
+        tools: str | None = None,
+        missing_prompt: MissingPrompt | str = MissingPrompt.ERROR,
+        reasoning: Reasoning | str = Reasoning.FIELD,
+        arguments: Arguments | str = Arguments.OBJECT,
+        min_margin: float = 0.0,
+        label_threshold: float | None = None,
+        test_fraction: float = 0.0,
+        seed: int = 0,
+        max_shard_bytes: int | str = "500MB",
+        file_type: FileType | str = FileType.PARQUET,
+        overwrite: bool = False,
     ) -> None:
         set_once = object.__setattr__  # the dataclass is frozen
         set_once(self, "format", _member(TrainingFormat, "format", format))
         set_once(self, "target", _member(Target, "target", target))
         set_once(self, "quality_threshold", _finite("quality_threshold", quality_threshold))
         set_once(self, "include_metadata", include_metadata)
+        set_once(self, "prompts", (prompts,) if isinstance(prompts, str) else tuple(prompts))
+        set_once(self, "tools", tools)
+        set_once(self, "missing_prompt", _member(MissingPrompt, "missing_prompt", missing_prompt))
+        set_once(self, "reasoning", _member(Reasoning, "reasoning", reasoning))
+        set_once(self, "arguments", _member(Arguments, "arguments", arguments))
+        set_once(self, "min_margin", _finite("min_margin", min_margin))
+        threshold = None if label_threshold is None else _finite("label_threshold", label_threshold)
+        set_once(self, "label_threshold", threshold)
+        set_once(self, "test_fraction", _finite("test_fraction", test_fraction))
+        set_once(self, "seed", seed)
+        set_once(self, "max_shard_bytes", _byte_size("max_shard_size", max_shard_bytes))
+        set_once(self, "file_type", _member(FileType, "file_type", file_type))
+        set_once(self, "overwrite", overwrite)
+        self._check_together()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the options as JSON values, by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    def _check_together(self) -> None:
+        """Refuse what the format or target would silently ignore."""
         if self.format not in OFFERED[self.target]:
             raise FormatNotImplementedError(self.format, self.target, OFFERED[self.target])
+        reference = self.target is Target.REFERENCE
+        if reference and (self.prompts or self.tools):
+            option = "prompts" if self.prompts else "tools"
+            raise OptionError(
+                option, "the records of target reference hold neither prompts nor tools; choose --target trl"
+            )
+        if self.min_margin and (reference or self.format is not TrainingFormat.DPO):
+            raise OptionError("min_margin", "is for the format dpo of targets other than reference")
+        if self.label_threshold is not None and self.format is not TrainingFormat.KTO:
+            raise OptionError("label_threshold", "is for the format kto")
+        if self.arguments is Arguments.STRING and self.target is not Target.TRL:
+            raise OptionError("arguments", f"is for target trl; the records of {self.target} fix it")
+        if not 0 <= self.test_fraction < 1:
+            raise OptionError("test_fraction", f"expected a number from 0 up to 1, found {self.test_fraction}")
+        if self.min_margin < 0:
+            raise OptionError("min_margin", f"expected a number from 0 on, found {self.min_margin}")
 
     @classmethod
     def chatml_sft(cls, quality_threshold: float) -> Self:
@@ -104,6 +233,17 @@ def _finite(option: str, value: float) -> float:
     if not math.isfinite(number):
         raise OptionError(option, f"expected a finite number, found {value!r}")
     return number
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _byte_size(option: str, value: int | str) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+    size = int(float(match[1]) * _UNITS.get(match[2].upper(), 0)) if match else 0
+    if size <= 0:
+        raise OptionError(option, f"expected a size such as 500MB, found {value!r}")
+    return size
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

@@ -1,13 +1,14 @@
 """The columns of the tables `traces` and `turns`, as data: their names, their types and what they mean.
 
-Both tables come at two levels of detail. `Detail.RECORDS` has the columns that the reference's records are made from
-(of a metric only its `value`); `Detail.FULL` has all that the traces hold and a user would analyse or filter by.
+Both tables come at three levels of detail. `Detail.RECORDS` has the columns that the reference's records are made from
+(of a metric only its `value`); `Detail.CONVERSATIONS` adds what records for trainers need; `Detail.FULL` has all that
+the traces hold and a user would analyse or filter by.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["TRACES", "TURNS", "Column", "Detail", "polars_schema"]
 
 
-class Detail(Enum):
-    """How much of a trace is decoded and flattened."""
+class Detail(IntEnum):
+    """How much of a trace is decoded and flattened; a higher level has the columns of the lower ones."""
 
-    RECORDS = auto()
-    FULL = auto()
+    RECORDS = 1
+    CONVERSATIONS = 2
+    FULL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ TRACES: tuple[Column, ...] = (
     Column("position", pl.UInt64(), "line number from 1, or index from 0 in a document's `case_results`"),
     Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Detail.RECORDS),
     Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Detail.RECORDS),
-    Column("verdict", _TEXT, "`pass` or `fail`; null on scored traces"),
+    Column("verdict", _TEXT, "`pass` or `fail`; null on scored traces", Detail.CONVERSATIONS),
     Column(
         "score", pl.Float64(), "mean of the metric values, 0.0 without metrics; a scored trace's own", Detail.RECORDS
     ),
@@ -79,14 +81,24 @@ TURNS: tuple[Column, ...] = (
     Column("turn_index", _NUMBER, "the turn's own `turn_index`: need be neither ordered nor unique", Detail.RECORDS),
     Column("user_messages", pl.List(_TEXT), "the user's messages before the turn; results do not record any"),
     Column("text", _TEXT, "the assistant's text blocks, joined with nothing between", Detail.RECORDS),
-    Column("reasoning", _TEXT, "the assistant's thinking blocks, joined with nothing between; null without any"),
+    Column(
+        "reasoning",
+        _TEXT,
+        "the assistant's thinking blocks, joined with nothing between; null without any",
+        Detail.CONVERSATIONS,
+    ),
     Column(
         "tool_calls",
         pl.List(_TOOL_CALL),
         "the calls in order; `arguments` is the JSON value in compact form, keys in the order of the source",
         Detail.RECORDS,
     ),
-    Column("tool_results", pl.List(_TOOL_RESULT), "the results in order; `text` joins their text blocks"),
+    Column(
+        "tool_results",
+        pl.List(_TOOL_RESULT),
+        "the results in order; `text` joins their text blocks",
+        Detail.CONVERSATIONS,
+    ),
     Column("tool_result_count", _COUNT, "number of tool results", Detail.RECORDS),
     Column("thinking_blocks", _COUNT, "number of thinking blocks of the assistant's message", Detail.RECORDS),
     Column("image_blocks", _COUNT, "number of image blocks of the assistant's message; not held", Detail.RECORDS),
@@ -107,6 +119,4 @@ TURNS: tuple[Column, ...] = (
 
 def polars_schema(columns: Iterable[Column], detail: Detail) -> pl.Schema:
     """Return the schema that a table of these columns has at a level of detail."""
-    return pl.Schema(
-        {column.name: column.dtype for column in columns if detail is Detail.FULL or column.detail is detail}
-    )
+    return pl.Schema({column.name: column.dtype for column in columns if column.detail <= detail})

@@ -38,11 +38,13 @@ def pairs(traces: pl.LazyFrame, /) -> pl.LazyFrame:
         traces: What `candidates` returns.
 
     Returns:
-        One row per pair, in the order in which the cases first appeared: `chosen` and `rejected`, rows of `traces`.
+        One row per pair, in the order in which the cases first appeared: `chosen` and `rejected`, rows of `traces`, and
+        `margin`, how much higher the one scores than the other.
     """
     rows = traces.with_row_index("row").filter(pl.col("runs") > 1)
     sides = rows.group_by("first_seen").agg(
         chosen=pl.col("row").filter("best").first(),
         rejected=pl.col("row").filter("worst").first(),
+        margin=pl.col("score").max() - pl.col("score").min(),
     )
-    return sides.sort("first_seen").select("chosen", "rejected")
+    return sides.sort("first_seen").select("chosen", "rejected", "margin")

@@ -35,14 +35,19 @@ def fails(capfd: pytest.CaptureFixture[str], status: int, *arguments: object) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", RUN, "--fromat", "chatml", "--output", "o.jsonl"], "Did you mean '--format'?"),
-        (["export", RUN, "--format", "xml", "--output", "o.jsonl"], "'xml' is not one of 'chatml', 'dpo', 'sharegpt'"),
+        (["export", RUN, "--fromat", "chatml", "--output", "o.jsonl"], "Did you mean one of: '--format'"),
+        (
+            ["export", RUN, "--format", "xml", "--output", "o.jsonl"],
+            "'xml' is not one of 'chatml', 'dpo', 'sharegpt', 'kto', 'prompt-completion'",
+        ),
         (["export", RUN, "--output", "o.jsonl"], "Missing option '--format'"),
         (["export", RUN, "--format", "chatml"], "Missing option '--output'"),
         (["export", "--format", "chatml", "--output", "o.jsonl"], "Missing argument 'SOURCE...'"),
         (["export", RUN, "--format", "chatml", "--output", "o.csv"], "expected a name that ends in .jsonl"),
         (["export", RUN, "--format", "chatml", "--output", "o.jsonl", "--quality-threshold", "x"], "not a valid float"),
         (["export", RUN, "--format", "chatml", "--output", "o.jsonl", "--quality-threshold", "nan"], "a finite number"),
+        (["export", RUN, "--format", "kto", "--output", "o.jsonl"], "reference; it offers: chatml, dpo, sharegpt"),
+        (["export", RUN, "--format", "kto", "--target", "openai", "--output", "o.jsonl"], "it offers: chatml, dpo"),
         (["exprt"], "Did you mean 'export'?"),
     ],
 )

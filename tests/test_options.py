@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 import polars_export as pe
+from polars_export.options import OFFERED
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
@@ -30,7 +32,9 @@ def test_the_factories_set_format_and_threshold() -> None:
 
 
 def test_an_unknown_format_is_named_with_the_nearest_known() -> None:
-    with pytest.raises(pe.OptionError, match=r"format: expected one of chatml, dpo, sharegpt, .*did you mean chatml\?"):
+    with pytest.raises(
+        pe.OptionError, match=r"format: expected one of chatml, dpo, sharegpt, kto, .*did you mean chatml\?"
+    ):
         pe.ExportOptions("chatlm")
 
 
@@ -47,7 +51,37 @@ def test_options_cannot_be_changed_but_replaced() -> None:
     assert dataclasses.replace(options, format=pe.TrainingFormat.DPO) == pe.ExportOptions.dpo_pairs(0.5)
 
 
-def test_a_format_that_the_target_lacks_names_what_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(pe.options.OFFERED, pe.Target.REFERENCE, (pe.TrainingFormat.CHATML,))
-    with pytest.raises(pe.FormatNotImplementedError, match=r"dpo is not implemented for target reference; .*: chatml"):
-        pe.ExportOptions("dpo")
+@pytest.mark.parametrize("target", pe.Target)
+def test_a_format_that_the_target_lacks_names_what_it_offers(target: pe.Target) -> None:
+    lacking = [name for name in pe.TrainingFormat if name not in OFFERED[target]]
+    assert lacking
+    for name in lacking:
+        with pytest.raises(pe.FormatNotImplementedError, match=f"{name} is not implemented for target {target}") as e:
+            pe.ExportOptions(name, target=target)
+        assert e.value.offered == OFFERED[target]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prompts": "sets"},
+        {"tools": "tools.json"},
+        {"format": "dpo", "min_margin": 0.1},
+        {"target": "trl", "min_margin": 0.1},
+        {"target": "trl", "format": "dpo", "min_margin": -0.1},
+        {"target": "trl", "label_threshold": 0.5},
+        {"target": "openai", "arguments": "string"},
+        {"test_fraction": 1.0},
+        {"max_shard_bytes": "0MB"},
+        {"max_shard_bytes": "many"},
+        {"missing_prompt": "hide"},
+    ],
+)
+def test_an_option_that_would_be_ignored_or_cannot_be_used_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(pe.OptionError, match=f"^{[*options][-1][:9]}"):
+        pe.ExportOptions(**options)
+
+
+def test_shard_sizes_have_units() -> None:
+    sizes = [pe.ExportOptions(max_shard_bytes=size).max_shard_bytes for size in ("500MB", "1.5 GB", "64KiB", 7)]
+    assert sizes == [500_000_000, 1_500_000_000, 65_536, 7]

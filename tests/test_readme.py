@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from polars_export.cli import cli, main
-from polars_export.options import TrainingFormat
+from polars_export.options import OFFERED, TrainingFormat
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,6 +36,38 @@ def test_the_example_record_is_what_the_command_writes(tmp_path: Path, monkeypat
         Path("train.jsonl").read_text(encoding="utf-8")
         == "".join(line.lstrip() for line in wrapped.splitlines()) + "\n"
     )
+
+
+CELLS = re.findall(r"^<!-- record: (\S+) (\S+) -->$", README, re.MULTILINE)
+
+
+def test_a_record_of_every_cell_is_shown() -> None:
+    assert sorted(CELLS) == sorted((target, name) for target, names in OFFERED.items() for name in names)
+
+
+@pytest.mark.parametrize(("target", "name"), CELLS)
+def test_the_record_of_a_cell_is_what_its_command_writes(
+    target: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs.jsonl").write_text(json.dumps(json.loads(block("example: input"))), encoding="utf-8")
+    for file in ("set.json", "tools.json", "answers.jsonl"):
+        Path(file).write_text(block(f"example: {file}"), encoding="utf-8")
+    command = re.search(rf"^`polars-export (export .*)`\n\n<!-- record: {target} {name} -->$", README, re.MULTILINE)
+    assert command
+    assert main(shlex.split(command[1])) == 0
+    wrapped = block(f"record: {target} {name}")
+    written = Path(f"{target}-{name}.jsonl").read_text(encoding="utf-8")
+    assert written == "".join(line.removeprefix(" ") for line in wrapped.splitlines()) + "\n"
+
+
+def test_the_command_for_a_repository_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = re.search(r"^polars-export (export data .*)$", README, re.MULTILINE)
+    assert command
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command[1])) == 0
+    assert sorted(path.name for path in Path("airline").iterdir()) == ["README.md", "data", "manifest.json"]
 
 
 def test_the_python_example_runs(tmp_path: Path) -> None:

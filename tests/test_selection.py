@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import polars_export as pe
-from polars_export import pipeline
+from polars_export.pipeline import run, stages
 from polars_export.selection import candidates, pairs
 from tests import rowwise
 from tests.builders import scored_trace, turn
@@ -18,7 +18,7 @@ def select(*runs: tuple[str | None, str, float]) -> list[tuple[int, int]]:
     frame = pl.DataFrame(
         runs, schema={"eval_set_id": pl.String, "case_id": pl.String, "score": pl.Float64}, orient="row"
     ).with_columns(first_seen=pl.int_range(pl.len()))
-    return pairs(candidates(frame.lazy())).collect().rows()
+    return pairs(candidates(frame.lazy())).collect().select("chosen", "rejected").rows()
 
 
 def test_ties_choose_the_first_highest_and_the_last_lowest() -> None:
@@ -52,7 +52,7 @@ def test_dropping_traces_on_the_way_changes_nothing(seed: int, monkeypatch: pyte
         scored_trace(f"case {rng.randrange(8)}", turn(f"answer {number}"), score=rng.choice([0.1, 0.5, 0.5, 0.9]))
         for number in range(300)
     ]
-    monkeypatch.setattr(pipeline, "_PRUNE_AT_LEAST", 7)
-    monkeypatch.setattr(pipeline, "_OBJECTS_AT_ONCE", 5)
-    monkeypatch.setattr(pipeline, "_PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr(stages, "_PRUNE_AT_LEAST", 7)
+    monkeypatch.setattr(run, "_OBJECTS_AT_ONCE", 5)
+    monkeypatch.setattr(stages, "_PAIRS_AT_ONCE", 3)
     assert pe.export_traces(traces, pe.ExportOptions.dpo_pairs(0.2)) == rowwise.export(traces, "dpo", 0.2)

@@ -11,7 +11,7 @@ import msgspec
 
 from polars_export.chunk import Origin
 from polars_export.decode.explain import Mismatch, first_mismatch, name_of
-from polars_export.decode.records import BLOCK_TYPES, CaseScores, FullTrace, Trace
+from polars_export.decode.records import BLOCK_TYPES, CaseScores, ConversationTrace, FullTrace, Trace
 from polars_export.errors import BadRecordError
 from polars_export.schema import Detail
 
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoded", "TraceDecoder", "check_case_result", "name_unknown_blocks", "parse"]
 
-_RECORD_TYPE: dict[Detail, type[Trace]] = {Detail.RECORDS: Trace, Detail.FULL: FullTrace}
+_RECORD_TYPE: dict[Detail, type[Trace]] = {
+    Detail.RECORDS: Trace,
+    Detail.CONVERSATIONS: ConversationTrace,
+    Detail.FULL: FullTrace,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The traces of one chunk in order: `FullTrace` where the level of detail is full."""
+    """The traces of one chunk in order, as records of a level of detail."""
 
     chunk: Chunk
     detail: Detail

@@ -54,7 +54,10 @@ def name_of(value: Json) -> str:
 
 
 def _preview(value: str | float) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except ValueError:  # Python writes no integers of more than a few thousand digits
+        return "a very long number"
     if len(shown) > _LONGEST_PREVIEW:
         shown = shown[:_LONGEST_PREVIEW] + "…"
     return f"the {'string' if isinstance(value, str) else 'number'} {shown}"

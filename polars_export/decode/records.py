@@ -1,7 +1,8 @@
 """The upstream's spelling of a case result, as typed records: the only place that knows it.
 
-Two families share one shape. `Trace` and its parts hold what the reference's records need and skip the rest unread;
-`FullTrace` and its parts hold what the full tables need. Fields without a default are required.
+Three families share one shape, one for each level of detail. `Trace` and its parts hold what the reference's records
+need and skip the rest unread; `ConversationTrace` what the records for trainers need; `FullTrace` what the full tables
+need. Fields without a default are required.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ __all__ = [
     "BLOCK_TYPES",
     "Amounts",
     "CaseScores",
+    "ConversationTrace",
+    "ConversationTurn",
     "Counts",
     "Duration",
     "Extension",
@@ -181,10 +184,43 @@ class Amounts(_Part):
 StopReason = Literal["stop", "length", "tool_use", "aborted", "error", "transfer"]
 
 
-class FullMessage(Message):
-    """The assistant's message with its circumstances."""
+class ToolResult(Skipped):
+    """What a tool returned."""
+
+    tool_call_id: str
+    content: Sequence[FullBlock]
+    is_error: bool = False
+
+
+class ConversationMessage(Message):
+    """The assistant's message with its thoughts."""
 
     content: Sequence[FullBlock]
+
+
+class ConversationTurn(Turn):
+    """A turn with what its calls returned."""
+
+    assistant_message: ConversationMessage
+    tool_results: Sequence[ToolResult] = ()
+
+
+class ConversationInvocation(Invocation):
+    """An invocation of such turns."""
+
+    turns: Sequence[ConversationTurn]
+
+
+class ConversationTrace(Trace):
+    """A case result or scored trace with all that the records for trainers hold."""
+
+    invocation: ConversationInvocation
+    verdict: Literal["pass", "fail"] | None = None
+
+
+class FullMessage(ConversationMessage):
+    """The assistant's message with its circumstances."""
+
     provider: str | None = None
     model_id: str | None = None
     usage: Counts | None = None
@@ -194,19 +230,10 @@ class FullMessage(Message):
     timestamp: Unsigned | None = None
 
 
-class ToolResult(Skipped):
-    """What a tool returned."""
-
-    tool_call_id: str
-    content: Sequence[FullBlock]
-    is_error: bool = False
-
-
-class FullTurn(Turn):
-    """A turn with the results of its calls."""
+class FullTurn(ConversationTurn):
+    """A turn with its duration."""
 
     assistant_message: FullMessage
-    tool_results: Sequence[ToolResult] = ()
     duration: Duration | None = None
 
 
@@ -217,7 +244,7 @@ class FullModel(Model):
     thinking_level: str | None = None
 
 
-class FullInvocation(Invocation):
+class FullInvocation(ConversationInvocation):
     """An invocation with its totals."""
 
     turns: Sequence[FullTurn]
@@ -242,9 +269,8 @@ class FullMetric(Metric):
     details: str | None = None
 
 
-class FullTrace(Trace):
+class FullTrace(ConversationTrace):
     """A case result or scored trace with all that the full tables hold."""
 
     invocation: FullInvocation
     metric_results: Sequence[FullMetric] | UnsetType = UNSET
-    verdict: Literal["pass", "fail"] | None = None

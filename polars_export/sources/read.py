@@ -39,6 +39,10 @@ class Reading:
         self.bytes_read = 0
         self.passed_over: dict[str, str] = {}
 
+    def sizes(self) -> list[tuple[str, int | None]]:
+        """Return the sources with their sizes in bytes, None for what is piped."""
+        return [(path, None if path == STDIN else _size(path)) for path, _ in self._found]
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks of all sources.
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from polars_export.errors import OptionError, OutputError
+from polars_export.writers.dataset import check_directory
 from polars_export.writers.jsonlines import JsonLinesWriter
 from polars_export.writers.parquet import ParquetWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -38,18 +39,24 @@ class Writer(Protocol):
         ...
 
 
-def check_output(output: str, sources: Iterable[str]) -> None:
-    """Complain about an output that cannot work before any input is read.
+def check_output(output: str, sources: Sequence[str], *, overwrite: bool) -> bool:
+    """Complain about an output that cannot work before any input is read; return whether it is a directory.
 
     Raises:
-        OptionError: The name has no ending that is known, or the output is one of the sources.
-        OutputError: Its directory does not exist or cannot be written to, or the output is a directory.
+        OptionError: The name has an ending that is not known, or the output is one of the sources.
+        OutputError: Its directory does not exist or cannot be written to, or it is a directory that is not empty.
     """
     if output == STDOUT:
-        return
-    if not output.endswith(_ENDINGS):
-        raise OptionError("output", f"expected a name that ends in {', '.join(_ENDINGS)}, or `-`; found {output!r}")
+        return False
     path = Path(output)
+    if not output.endswith(_ENDINGS):
+        if path.suffix and not output.endswith("/") and not path.is_dir():
+            endings = ", ".join(_ENDINGS)
+            raise OptionError(
+                "output", f"expected a name that ends in {endings}, `-`, or a directory; found {output!r}"
+            )
+        check_directory(output, overwrite, sources)
+        return True
     with _reported(output):
         if path.is_dir():
             raise OutputError(output, "is a directory")
@@ -59,6 +66,7 @@ def check_output(output: str, sources: Iterable[str]) -> None:
             raise OutputError(output, f"the directory {path.parent} cannot be written to")
         if path.exists() and any(Path(source).exists() and path.samefile(source) for source in sources):
             raise OptionError("output", f"{output} is one of the sources")
+    return False
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def _writer(file: BinaryIO, output: str, schema: pa.Schema, absent: Sequence[str
     if output.endswith(".parquet"):
         return ParquetWriter(file, schema)
     ending = next((ending for ending in _COMPRESSION if output.endswith(ending)), ".jsonl")
-    return JsonLinesWriter(file, absent, _COMPRESSION[ending])
+    return JsonLinesWriter(file, schema, absent, _COMPRESSION[ending])
 
 
 class _ReportingWriter:

@@ -1,4 +1,4 @@
-"""ShareGPT: one conversation per trace, as `from` and `value`, without tool calls."""
+"""The reference's ShareGPT: one conversation per trace, as `from` and `value`, without tool calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import reference_conversations
+from polars_export.formats.content import CALLS, REASONING, RESULTS, count_lost
+from polars_export.formats.rendered import Rendered
 from polars_export.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def schema(options: ExportOptions) -> pa.Schema:
     return pa.schema(record | {"metadata": _METADATA} if options.include_metadata else record)
 
 
-def render(tables: Tables, options: ExportOptions) -> pa.Table:
+def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
     conversations = reference_conversations(tables)
     messages = conversations.messages
@@ -37,4 +39,5 @@ def render(tables: Tables, options: ExportOptions) -> pa.Table:
     record = {"conversations": lists(conversations.lengths, structs(message))}
     if options.include_metadata:
         record["metadata"] = structs({name: arrow(tables.traces[name]) for name in ("case_id", "score")})
-    return pa.table(record)
+    rows = pl.int_range(len(tables), eager=True)
+    return Rendered(pa.table(record), rows, not_carried=count_lost(tables, **REASONING, **RESULTS, **CALLS))

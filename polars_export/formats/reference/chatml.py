@@ -1,4 +1,4 @@
-"""ChatML: one conversation per trace, as messages with native tool calls."""
+"""The reference's ChatML: one conversation per trace, as messages with native tool calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import reference_conversations
+from polars_export.formats.content import REASONING, RESULTS, count_lost
+from polars_export.formats.rendered import Rendered
 from polars_export.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
@@ -28,9 +30,11 @@ def schema(options: ExportOptions) -> pa.Schema:
     return pa.schema(fields(options, pa.struct))
 
 
-def render(tables: Tables, options: ExportOptions) -> pa.Table:
+def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
-    return pa.table(columns(tables, options, structs))
+    records = pa.table(columns(tables, options, structs))
+    rows = pl.int_range(len(tables), eager=True)
+    return Rendered(records, rows, not_carried=count_lost(tables, **REASONING, **RESULTS))
 
 
 def fields(options: ExportOptions, struct: Callable[[dict[str, pa.DataType]], pa.DataType]) -> dict[str, pa.DataType]:

@@ -1,4 +1,4 @@
-"""DPO: the best and the worst conversation of a case as a preference pair."""
+"""The reference's DPO: the best and the worst conversation of a case as a preference pair."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.formats import chatml
+from polars_export.formats.content import REASONING, RESULTS, count_lost
+from polars_export.formats.reference import chatml
+from polars_export.formats.rendered import Rendered
 from polars_export.nested import arrow, structs
 
 if TYPE_CHECKING:
@@ -27,16 +29,18 @@ def schema(options: ExportOptions) -> pa.Schema:
     return pa.schema({"case_id": pa.string(), "chosen": side, "rejected": side})
 
 
-def render(tables: Tables, options: ExportOptions) -> pa.Table:
+def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on."""
     sides = pl.Series(_sorted_structs(chatml.columns(tables, options, _sorted_structs)))
-    return pa.table(
+    records = pa.table(
         {
             "case_id": arrow(tables.traces["case_id"].gather_every(2)),
             "chosen": arrow(sides.gather_every(2)),
             "rejected": arrow(sides.gather_every(2, offset=1)),
         }
     )
+    rows = pl.int_range(0, len(tables), 2, eager=True)
+    return Rendered(records, rows, not_carried=count_lost(tables, **REASONING, **RESULTS))
 
 
 def _sorted_type(fields: dict[str, pa.DataType]) -> pa.DataType:

@@ -1,0 +1,1 @@
+"""Records for LLaMA-Factory: turns in strict alternation."""

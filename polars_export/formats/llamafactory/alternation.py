@@ -1,0 +1,126 @@
+"""Conversations as LLaMA-Factory reads them: human or observation, then gpt or function_call, in strict alternation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.conversation import Role, trainer_conversations
+from polars_export.formats.content import count_lost
+from polars_export.nested import arrow, lists, structs
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["MESSAGE", "Alternation", "alternate"]
+
+MESSAGE = pa.struct({"from": pa.string(), "value": pa.string()})
+
+_SPEAKERS = pl.Series(["human", "observation", "gpt", "function_call"])
+_HUMAN, _OBSERVATION, _GPT, _FUNCTION_CALL = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternation:
+    """The conversations of some traces, merged so that the sides take turns.
+
+    Attributes:
+        messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the assistant's)
+            and `lost` (how many texts beside calls it cannot hold).
+        starts_right: For each trace, whether its conversation starts with the user, as the converter demands.
+        system: For each trace its system prompt, empty without one.
+        tools: For each trace its function schemas as the text of a JSON array, empty without any.
+        trimmed: Content at the end of the conversations that was left out.
+    """
+
+    messages: pl.DataFrame
+    starts_right: pl.Series
+    system: pl.Series
+    tools: pl.Series
+    trimmed: dict[str, int]
+
+    def conversations(self) -> pl.Series:
+        """Return for each trace all of its messages."""
+        return self._lists(self.messages)
+
+    def questions(self) -> pl.Series:
+        """Return for each trace the messages before the assistant's first."""
+        return self._lists(self.messages.filter(pl.col("answers").cum_max().over("row").not_()))
+
+    def answers(self) -> pl.Series:
+        """Return for each trace the messages from the assistant's first on."""
+        return self._lists(self.messages.filter(pl.col("answers").cum_max().over("row")))
+
+    def lost(self, tables: Tables, keep: pl.Series) -> dict[str, int]:
+        """Count the content of the traces to keep that these messages cannot carry."""
+        beside = self.messages.filter(keep.gather(self.messages["row"]))["lost"].sum()
+        counts = {"texts beside calls": int(beside), **self.trimmed}
+        return count_lost(tables.filter(keep)) | {name: count for name, count in counts.items() if count}
+
+    def _lists(self, messages: pl.DataFrame) -> pl.Series:
+        counts = messages.group_by("row").len()
+        rows = pl.select(row=pl.int_range(len(self.system)))
+        lengths = rows.join(counts, on="row", how="left", maintain_order="left")["len"].fill_null(0)
+        return pl.Series(lists(lengths, structs({"from": arrow(messages["from"]), "value": arrow(messages["value"])})))
+
+
+def alternate(tables: Tables, options: ExportOptions) -> Alternation:
+    """Merge the messages of each trace that follow each other on one side.
+
+    Texts, and the results of one turn, are put together with a blank line between. Calls become one `function_call`, a
+    JSON array of name and arguments; texts beside them have no place.
+    """
+    conversations = trainer_conversations(tables, options)
+    spoken = conversations.messages.filter(pl.col("role") != int(Role.SYSTEM))
+    spoken = spoken.with_columns(
+        calls=_calls(tables).gather(spoken["turn"]), answers=pl.col("role") == int(Role.ASSISTANT)
+    )
+    text = pl.col("content").filter(pl.col("content") != "")
+    calls = pl.col("calls").drop_nulls()
+    runs = (
+        spoken.group_by(pl.struct("row", "answers").rle_id().alias("run"), maintain_order=True)
+        .agg(
+            pl.col("row", "answers").first(),
+            text=text.str.join("\n\n"),
+            texts=text.len(),
+            calls=calls.str.join(","),
+            calling=calls.len() > 0,
+            observed=(pl.col("role") == int(Role.TOOL)).any(),
+        )
+        .with_columns(pl.col("calling") & pl.col("answers"))
+    )
+    speaker = (
+        pl.when("calling").then(_FUNCTION_CALL).when("answers").then(_GPT).when("observed").then(_OBSERVATION)
+    ).otherwise(_HUMAN)
+    messages = runs.select(
+        "row",
+        "answers",
+        speaker.alias("from"),
+        value=pl.when("calling").then(pl.format("[{}]", "calls")).otherwise("text"),
+        lost=pl.when("calling").then("texts").otherwise(0),
+    )
+    messages = messages.with_columns(_SPEAKERS.gather(messages["from"]).alias("from"))
+    first = messages.group_by("row", maintain_order=True).agg(right=pl.col("from").first() == "human")
+    rows = pl.select(row=pl.int_range(len(tables)))
+    starts_right = rows.join(first, on="row", how="left", maintain_order="left")["right"].fill_null(value=False)
+    tools = tables.traces.select(
+        pl.when(pl.col("tools").list.len() > 0)
+        .then(pl.format("[{}]", pl.col("tools").list.join(",")))
+        .otherwise(pl.lit(""))
+    ).to_series()
+    return Alternation(messages, starts_right, tables.traces["system_prompt"], tools, conversations.lost())
+
+
+def _calls(tables: Tables) -> pl.Series:
+    """Return for each turn its calls as JSON objects, with commas between; null without any."""
+    name = pl.struct("name").struct.json_encode().str.head(-1)  # escaped as JSON wants it
+    call = pl.concat_str(name, pl.lit(',"arguments":'), "arguments", pl.lit("}"))
+    turns = tables.turns.select("tool_calls", turn=pl.int_range(pl.len())).filter(pl.col("tool_calls").list.len() > 0)
+    texts = turns.explode("tool_calls").unnest("tool_calls").select("turn", call=call)
+    joined = texts.group_by("turn", maintain_order=True).agg(pl.col("call").str.join(","))
+    every = pl.select(turn=pl.int_range(tables.turns.height))
+    return every.join(joined, on="turn", how="left", maintain_order="left")["call"]

@@ -1,0 +1,57 @@
+"""LLaMA-Factory's ranking records: a question and two answers of one message each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
+from polars_export.formats.pairs import both_sides, different
+from polars_export.formats.rendered import Rendered
+from polars_export.nested import arrow
+from polars_export.report import LeftOut
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+ABSENT: tuple[str, ...] = ()
+
+
+def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface of a format
+    """Return the schema of a record: each answer is one message, not a list."""
+    text = pa.string()
+    return pa.schema(
+        {"conversations": pa.list_(MESSAGE), "chosen": MESSAGE, "rejected": MESSAGE, "system": text, "tools": text}
+    )
+
+
+def render(tables: Tables, options: ExportOptions) -> Rendered:
+    """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
+
+    Pairs in which a side is not a single message, or does not start with the user, or both say the same, are left out.
+    """
+    turns = alternate(tables, options)
+    answers = turns.answers()
+    fitting = both_sides(turns.starts_right & (answers.list.len() == 1))
+    keep = fitting & different(answers)
+    left_out = {
+        LeftOut.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),
+        LeftOut.IDENTICAL: 2 * int((fitting & ~keep).sum()),
+    }
+    answer = answers.list.first()
+    columns = {
+        "conversations": turns.questions().gather_every(2),
+        "chosen": answer.gather_every(2),
+        "rejected": answer.gather_every(2, offset=1),
+        "system": turns.system.gather_every(2),
+        "tools": turns.tools.gather_every(2),
+    }
+    records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
+    rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
+    kept = keep.gather(pl.int_range(len(tables), eager=True) // 2)
+    return Rendered(records, rows, left_out, turns.lost(tables, kept))

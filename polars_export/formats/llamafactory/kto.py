@@ -1,0 +1,32 @@
+"""LLaMA-Factory's unpaired preferences: `conversations` in alternation and whether they are good ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from polars_export.formats.labels import labels
+from polars_export.formats.llamafactory import sharegpt
+from polars_export.nested import arrow
+
+if TYPE_CHECKING:
+    from polars_export.formats.rendered import Rendered
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+ABSENT = sharegpt.ABSENT
+
+
+def schema(options: ExportOptions) -> pa.Schema:
+    """Return the schema of a record."""
+    return sharegpt.schema(options).insert(1, pa.field("kto_tag", pa.bool_()))
+
+
+def render(tables: Tables, options: ExportOptions) -> Rendered:
+    """Return one record per trace; a conversation that does not start with the user is left out."""
+    rendered = sharegpt.render(tables, options)
+    tags = labels(tables.traces, options).gather(rendered.rows)
+    return rendered.with_records(rendered.records.add_column(1, "kto_tag", arrow(tags)))

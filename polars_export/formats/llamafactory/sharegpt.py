@@ -1,0 +1,36 @@
+"""LLaMA-Factory's supervised records: `conversations` in alternation, `system` and `tools`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
+from polars_export.formats.rendered import Rendered
+from polars_export.nested import arrow
+from polars_export.report import LeftOut
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+ABSENT: tuple[str, ...] = ()
+
+
+def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface of a format
+    """Return the schema of a record."""
+    return pa.schema({"conversations": pa.list_(MESSAGE), "system": pa.string(), "tools": pa.string()})
+
+
+def render(tables: Tables, options: ExportOptions) -> Rendered:
+    """Return one record per trace; a conversation that does not start with the user is left out."""
+    turns = alternate(tables, options)
+    keep = turns.starts_right
+    columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
+    left_out = {LeftOut.NOT_REPRESENTABLE: int((~keep).sum())}
+    records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
+    return Rendered(records, pl.int_range(len(tables), eager=True).filter(keep), left_out, turns.lost(tables, keep))

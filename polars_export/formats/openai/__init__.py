@@ -1,0 +1,1 @@
+"""Records for fine-tuning at OpenAI."""

@@ -1,0 +1,1 @@
+"""The reference exporter's records, byte for byte."""

@@ -1,0 +1,1 @@
+"""Records that TRL and axolotl train on as they are."""

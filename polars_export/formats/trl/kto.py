@@ -1,0 +1,35 @@
+"""TRL's unpaired preferences: a prompt, a completion and whether it is a good one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from polars_export.formats.labels import labels
+from polars_export.formats.messages import ABSENT
+from polars_export.formats.trl.parts import Parts, one_per_trace, trace_schema
+from polars_export.nested import arrow
+
+if TYPE_CHECKING:
+    from polars_export.formats.rendered import Rendered
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+
+def schema(options: ExportOptions) -> pa.Schema:
+    """Return the schema of a record."""
+    return trace_schema(options, ("prompt", "completion"), label=pa.bool_())
+
+
+def render(tables: Tables, options: ExportOptions) -> Rendered:
+    """Return one record per trace."""
+    parts = Parts(tables, options)
+    columns = {
+        "prompt": parts.prompt(),
+        "completion": parts.completion(),
+        "label": arrow(labels(tables.traces, options)),
+    }
+    return one_per_trace(tables, options, parts, columns)

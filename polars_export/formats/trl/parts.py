@@ -1,0 +1,88 @@
+"""What the records for TRL have in common: messages, prompt and completion, tools and metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.conversation import Role, trainer_conversations
+from polars_export.formats.content import REASONING, count_lost
+from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
+from polars_export.formats.rendered import Rendered
+from polars_export.nested import arrow, structs
+from polars_export.options import Reasoning
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["Parts", "one_per_trace", "pair_schema", "trace_schema"]
+
+_METADATA = {"case_id": pa.string(), "score": pa.float64(), "model_id": pa.string(), "turns": pa.int64()}
+_PAIR_METADATA = {
+    "case_id": pa.string(),
+    "chosen_score": pa.float64(),
+    "rejected_score": pa.float64(),
+    "chosen_model_id": pa.string(),
+    "rejected_model_id": pa.string(),
+}
+
+
+class Parts:
+    """The conversations of some traces in the parts that records are made of; each part has one element per trace."""
+
+    def __init__(self, tables: Tables, options: ExportOptions) -> None:
+        self._tables = tables
+        self._options = options
+        self._conversations = trainer_conversations(tables, options)
+
+    def messages(self) -> pa.Array:
+        """Return whole conversations."""
+        return self._lists(pl.lit(True))
+
+    def prompt(self) -> pa.Array:
+        """Return the system's and the user's messages."""
+        return self._lists(pl.col("role") <= int(Role.USER))
+
+    def completion(self) -> pa.Array:
+        """Return what follows the prompt."""
+        return self._lists(pl.col("role") > int(Role.USER))
+
+    def tools(self) -> pa.Array:
+        """Return the function schemas, null where there are none."""
+        return tools_column(self._tables)
+
+    def not_carried(self) -> dict[str, int]:
+        """Count the content that the conversations cannot carry."""
+        dropped = REASONING if self._options.reasoning is Reasoning.DROP else {}
+        return count_lost(self._tables, **dropped) | self._conversations.lost()
+
+    def _lists(self, which: pl.Expr) -> pa.Array:
+        return message_lists(self._tables, self._conversations.messages.filter(which), self._options)
+
+
+def trace_schema(options: ExportOptions, parts: tuple[str, ...], **more: pa.DataType) -> pa.Schema:
+    """Return the schema of a record of one trace: lists of messages, further fields, `tools` and `metadata`."""
+    return _schema(options, parts, more, _METADATA)
+
+
+def pair_schema(options: ExportOptions) -> pa.Schema:
+    """Return the schema of a preference pair."""
+    return _schema(options, ("prompt", "chosen", "rejected"), {}, _PAIR_METADATA)
+
+
+def _schema(
+    options: ExportOptions, parts: tuple[str, ...], more: dict[str, pa.DataType], metadata: dict[str, pa.DataType]
+) -> pa.Schema:
+    fields = dict.fromkeys(parts, pa.list_(message_type(options))) | more | {"tools": tools_type(options)}
+    return pa.schema(fields | {"metadata": pa.struct(metadata)} if options.include_metadata else fields)
+
+
+def one_per_trace(tables: Tables, options: ExportOptions, parts: Parts, columns: dict[str, pa.Array]) -> Rendered:
+    """Return one record per trace: some columns, `tools` and `metadata`."""
+    columns = columns | {"tools": parts.tools()}
+    if options.include_metadata:
+        columns["metadata"] = structs({name: arrow(tables.traces[name]) for name in _METADATA})
+    return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), not_carried=parts.not_carried())

@@ -1,0 +1,28 @@
+"""TRL's prompt-completion records: the system's and user's messages, and what follows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polars_export.formats.messages import ABSENT
+from polars_export.formats.trl.parts import Parts, one_per_trace, trace_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from polars_export.formats.rendered import Rendered
+    from polars_export.options import ExportOptions
+    from polars_export.tables import Tables
+
+__all__ = ["ABSENT", "render", "schema"]
+
+
+def schema(options: ExportOptions) -> pa.Schema:
+    """Return the schema of a record."""
+    return trace_schema(options, ("prompt", "completion"))
+
+
+def render(tables: Tables, options: ExportOptions) -> Rendered:
+    """Return one record per trace."""
+    parts = Parts(tables, options)
+    return one_per_trace(tables, options, parts, {"prompt": parts.prompt(), "completion": parts.completion()})

@@ -1,0 +1,291 @@
+"""Eval sets: the system prompts and user's messages of the cases, which the records of their runs leave out."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+import yaml
+from msgspec import Struct
+
+from polars_export.decode import parse
+from polars_export.decode.explain import first_mismatch, name_of
+from polars_export.errors import BadRecordError, SourceError
+from polars_export.sources.find import find_sources
+from polars_export.sources.scan import JsonScan
+from polars_export.sources.stream import STDIN, ByteStream, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from polars_export.sources.find import Source, Sources
+
+__all__ = ["PROMPTS", "read_prompts", "sets_of_stores"]
+
+Json: TypeAlias = Any
+"""A decoded JSON value, or what YAML makes of the same text."""
+
+PROMPTS = pl.Schema(
+    {
+        "eval_set_id": pl.String(),
+        "case_id": pl.String(),
+        "system_prompt": pl.String(),
+        "user_messages": pl.List(pl.String()),
+    }
+)
+"""The columns of `read_prompts`; none of them holds nulls."""
+
+_ENDINGS = (".json", ".yaml", ".yml")
+_STORE = {"results", "sets"}
+_EXPECTED = "expected an eval set (an object with `id` and `cases`)"
+_TRACES = {"case_results": "a results document", "invocation": "traces"}
+_OTHER_KINDS = {
+    **_TRACES,
+    "schema_version": "a report artifact",
+    **dict.fromkeys(("messages", "conversations", "prompt", "chosen"), "the records of an export"),
+}
+_NAMED_KEYS = 5
+_DEEPEST = 100  # levels of YAML: an eval set has four, and libyaml overflows the stack somewhere above 5,000
+_LARGEST = 1 << 30  # bytes, roughly, of a YAML document whose aliases are written out
+_NODE_BYTES = 64  # what a Python object takes at least
+
+
+class _Case(Struct):
+    """The part of a case that is read; fields with a default may be missing."""
+
+    id: str
+    system_prompt: str = ""
+    user_messages: list[str] = []
+
+
+class _EvalSet(Struct):
+    """The part of an eval set that is read."""
+
+    id: str
+    cases: list[_Case]
+
+
+def read_prompts(sources: Sources) -> pl.DataFrame:
+    """Read the prompts of eval sets: files, directories and globs, JSON or YAML whatever their names.
+
+    A directory is searched recursively for `.json`, `.yaml` and `.yml`, sorted by path; of an eval store only its
+    `sets/` is searched. A file that is named in several ways is read once.
+
+    Returns:
+        One row per case, in the order of the sources and, within an eval set, of its cases. The system prompt is empty
+        and the user's messages are none where the eval set does not give them.
+
+    Raises:
+        SourceError: A source is missing, empty or no eval set, a directory holds none, or two files hold one eval set.
+        BadRecordError: A file is neither JSON nor plain YAML, a field has the wrong type, or a case stands twice.
+    """
+    rows: dict[str, list[Json]] = {name: [] for name in PROMPTS}
+    file_of: dict[str, str] = {}
+    for path in _files(sources):
+        eval_set = _read_eval_set(path)
+        eval_set_id = eval_set["id"]
+        if eval_set_id in file_of:
+            raise SourceError(path, f"eval set {eval_set_id!r} is also in {file_of[eval_set_id]}; give one of the two")
+        file_of[eval_set_id] = path
+        for case in eval_set["cases"]:
+            rows["eval_set_id"].append(eval_set_id)
+            rows["case_id"].append(case["id"])
+            rows["system_prompt"].append(case.get("system_prompt", ""))
+            rows["user_messages"].append(case.get("user_messages", []))
+    return pl.DataFrame(rows, schema=PROMPTS)
+
+
+def sets_of_stores(sources: Sources) -> list[str]:
+    """Return the `sets/` of every eval store among sources of results, or found where these are searched.
+
+    Raises:
+        SourceError: A directory cannot be searched.
+    """
+    found: dict[str, str] = {}
+    for source in _given(sources):
+        for match in _matches(source):
+            for folder, folders, _ in _walk(match):
+                if set(folders) >= _STORE:
+                    sets = str(Path(folder, "sets"))
+                    found.setdefault(os.path.realpath(sets), sets)
+                    folders.clear()
+    return list(found.values())
+
+
+def _given(sources: Sources) -> list[str]:
+    given: Iterable[Source] = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    return [os.fspath(source) for source in given]
+
+
+def _files(sources: Sources) -> Iterable[str]:
+    found: dict[str, str] = {}
+    for source in _given(sources):
+        if source == STDIN:
+            raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
+        matches = _matches(source)
+        if not matches:
+            raise SourceError(source, "no file matches")
+        for path in (path for match in matches for path in _find(match)):
+            found.setdefault(os.path.realpath(path), path)
+    return found.values()
+
+
+def _matches(source: str) -> list[str]:
+    """Return what a source names: itself, or what it matches as a glob."""
+    if os.path.lexists(source) or not glob.has_magic(source):
+        return [source]
+    return sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
+
+
+def _find(source: str) -> Iterable[str]:
+    if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return (found.path for found in find_sources(source))
+    paths: list[str] = []
+    for folder, folders, files in _walk(source):
+        if set(folders) >= _STORE:
+            folders[:] = ["sets"]
+            continue
+        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118
+    if not paths:
+        raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
+    return sorted(paths)
+
+
+def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk down a directory as `os.walk` does, into no folder twice; no directory: nothing."""
+    if not os.path.isdir(directory):  # noqa: PTH112 - as above
+        return
+    seen: set[tuple[int, int]] = set()  # links may lead back to where the search has been
+    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
+        folders.sort()
+        place = Path(folder).stat()
+        if (place.st_dev, place.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        yield folder, folders, files
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(str(error.filename), error.strerror or str(error))
+
+
+def _read_eval_set(path: str) -> Json:
+    """Return the eval set that a file holds, checked."""
+    with ByteStream(path) as stream:
+        window = Window(stream)
+        _check_first_object(window)
+        while window.more():
+            pass
+        data = bytes(window.view(len(window)))
+    if not data or data.isspace():
+        raise SourceError(path, "the file is empty")
+    value = _parse(path, data)
+    if not isinstance(value, dict):
+        raise SourceError(path, f"{_EXPECTED}, found {name_of(value)}")
+    _check_kind(path, {str(key) for key in value})
+    if mismatch := first_mismatch(_EvalSet, value, "$"):
+        raise BadRecordError(path, None, *mismatch)
+    index_of: dict[str, int] = {}
+    for index, case in enumerate(value["cases"]):
+        first = index_of.setdefault(case["id"], index)
+        if first != index:
+            found = f"{name_of(case['id'])}, which is also that of $.cases[{first}]"
+            raise BadRecordError(path, None, f"$.cases[{index}].id", "an id of its own", found)
+    return value
+
+
+def _check_first_object(window: Window) -> None:
+    """Refuse JSON of another kind by its first keys: results may be too large to be held, lines are many documents."""
+    scan = JsonScan(window)
+    start = scan.skip_space(0)
+    if scan.byte(start) != b"{":
+        return
+    seen: set[str] = set()
+    try:
+        for key, _ in scan.keys(start):
+            seen.add(key)
+            if key in _TRACES:
+                break
+    except BadRecordError:
+        return  # it is YAML, or what is wrong with it is said when all of it is read
+    _check_kind(window.source, seen)
+
+
+def _check_kind(path: str, keys: set[str]) -> None:
+    """Refuse an object of another kind; one that lacks only some fields of an eval set passes."""
+    if {"id", "cases"} <= keys:
+        return
+    kind = next((kind for key, kind in _OTHER_KINDS.items() if key in keys), None)
+    if kind is None and not keys & {"id", "cases"}:
+        kind = f"an object with {', '.join(sorted(keys)[:_NAMED_KEYS]) or 'no keys'}"
+    if kind:
+        raise SourceError(path, f"{_EXPECTED}, found {kind}")
+
+
+def _parse(path: str, data: bytes) -> Json:
+    if not data.lstrip().startswith((b"{", b"[")):
+        return _load_yaml(path, data)
+    try:
+        return parse(data)
+    except ValueError as not_json:
+        try:
+            return _load_yaml(path, data)
+        except BadRecordError as not_yaml:
+            found = f"text that is neither (JSON: {not_json}; YAML: {not_yaml.found})"
+            raise BadRecordError(path, not_yaml.line, "$", "valid JSON or plain YAML", found) from None
+
+
+def _load_yaml(path: str, data: bytes) -> Json:
+    """Return the value of a YAML document; no tag of it constructs an object.
+
+    Raises:
+        BadRecordError: It is not valid, has a tag that is not plain YAML's, or is too deep or too large to be held.
+    """
+    try:
+        _check_extent(path, data)
+        return yaml.load(data, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+    except yaml.YAMLError as error:
+        line, problem = None, " ".join(str(error).split())
+    except (ValueError, LookupError, AttributeError, ArithmeticError, TypeError) as error:
+        # Numbers and dates that are none, like `!!int x`: the loader passes on what Python says of them.
+        line, problem = None, f"a number, date or tagged value cannot be read: {error}"
+    raise BadRecordError(path, line, "$", "plain YAML", f"text that is not ({problem})")
+
+
+def _check_extent(path: str, data: bytes) -> None:
+    """Refuse YAML whose nesting would overflow the loader's stack, or whose aliases multiply what they stand for."""
+    size_of: dict[str | None, int] = {}  # what an anchor stands for, its aliases written out
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        match event:
+            case yaml.CollectionStartEvent():
+                if len(open_nodes) > _DEEPEST:
+                    raise _beyond(path, event, f"more than {_DEEPEST} levels")
+                size_of[event.anchor] = _LARGEST + 1  # until it ends: an alias within would have no end
+                open_nodes.append((event.anchor, _NODE_BYTES))
+                continue
+            case yaml.CollectionEndEvent():
+                anchor, size = open_nodes.pop()
+            case yaml.ScalarEvent():
+                anchor, size = event.anchor, _NODE_BYTES + len(event.value)
+            case yaml.AliasEvent():
+                anchor, size = None, size_of.get(event.anchor, 0)  # the loader complains of an unknown one
+            case _:
+                continue
+        size_of[anchor] = size
+        around, size_around = open_nodes[-1]
+        open_nodes[-1] = (around, size_around + size)
+        if size_around + size > _LARGEST:
+            raise _beyond(path, event, f"aliases that stand for more than {_LARGEST >> 20} MB")
+
+
+def _beyond(path: str, event: yaml.Event, found: str) -> BadRecordError:
+    line = event.start_mark.line + 1 if event.start_mark else None
+    return BadRecordError(path, line, "$", "YAML that can be held", found)

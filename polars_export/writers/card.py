@@ -1,0 +1,369 @@
+"""The dataset card: YAML that tells `load_dataset` what is in the folder, then text that tells a person."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from polars_export.writers.dataset import Shard
+
+__all__ = ["CardFacts", "Turns", "features", "render_card"]
+
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"),
+    (10**9, "100M<n<1B"),
+)
+"""The hub's size categories, each with the number of records that it ends before."""
+
+_LISTED = 20  # names in a list before the rest is only counted
+_NAME = 120  # characters of a name
+_TEXT = 200  # characters of a string in the sample record
+_ITEMS = 8  # elements of a list in the sample record
+_DEPTH = 12  # levels of the sample record
+_BAR = 40  # characters of the longest bar of the histogram
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./<*-]*")
+_YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
+_HARMLESS = re.compile(r"[A-Za-z0-9]+([ _-]?[A-Za-z0-9]+)*")
+_MARKUP = re.compile(r"([!#$&*+\-/:<>@\[\\\]^_`{|}~])")
+
+_FOLDER = "path/to/this/folder"
+
+_TRAINERS = {"chatml": "SFT", "prompt-completion": "SFT", "dpo": "DPO", "kto": "KTO"}
+_STAGES = {"sharegpt": "sft", "dpo": "dpo", "kto": "kto"}
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How many turns a trace has."""
+
+    least: int
+    median: float
+    most: int
+
+    @classmethod
+    def of(cls, counts: Sequence[int]) -> Turns | None:
+        """Return the figures of some traces, or None where there are none."""
+        return cls(min(counts), statistics.median(counts), max(counts)) if counts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What a card tells. Any text may come from the input: none of it is taken for markup.
+
+    Attributes:
+        title: Name of the dataset.
+        format_name: The shape of a record.
+        target: Who reads the records.
+        sources: Where the traces were read.
+        selection: How traces were chosen: one plain sentence each.
+        traces_read: Number of traces read.
+        exported: Number of traces in the records.
+        left_out: Number of traces left out, by reason.
+        not_carried: Content that the records could not carry: how many pieces of each kind.
+        scores: Bins of the scores of the exported traces, lowest first: from, to, number of traces.
+        models: Number of exported traces of each model.
+        turns: Turns of the exported traces.
+        sample: One record as JSON.
+        schema: The columns of a record.
+        shards: The files, in order.
+    """
+
+    title: str
+    format_name: str
+    target: str
+    schema: pa.Schema
+    shards: Sequence[Shard]
+    traces_read: int
+    exported: int
+    sources: Sequence[str] = ()
+    selection: Sequence[str] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    not_carried: Mapping[str, int] = field(default_factory=dict)
+    scores: Sequence[tuple[float, float, int]] = ()
+    models: Mapping[str, int] = field(default_factory=dict)
+    turns: Turns | None = None
+    sample: str | None = None
+
+
+def render_card(facts: CardFacts) -> str:
+    """Return `README.md`: front matter that `load_dataset` checks the data against, then the text.
+
+    Raises:
+        TypeError: A column has a type that records never have.
+    """
+    paragraphs = [
+        f"# {_heading(facts.title)}",
+        _summary(facts),
+        *_origin(facts),
+        *_content(facts),
+        *_sample(facts.sample),
+        *_use(facts),
+    ]
+    text = "\n".join(["---", *_yaml(_front_matter(facts)), "---", ""]) + "\n" + "\n\n".join(paragraphs) + "\n"
+    return text.encode(errors="replace").decode()  # a path may hold what is no text
+
+
+def features(schema: pa.Schema) -> list[dict[str, object]]:
+    """Return a schema in the spelling of `datasets`: what `Features(...)._to_yaml_list()` returns for it.
+
+    Raises:
+        TypeError: A column has a type that records never have.
+    """
+    return [{"name": column.name, **_feature(column.type)} for column in schema]
+
+
+def _feature(kind: pa.DataType) -> dict[str, object]:
+    if isinstance(kind, pa.JsonType):
+        return {"dtype": "json"}
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": part.name, **_feature(part.type)} for part in kind]}
+    if pa.types.is_list(kind):
+        inner = _feature(kind.value_type)
+        alone = next(iter(inner))  # `list: string` and `list: [fields]` for short, but `list: {list: …}`
+        return {"list": inner if alone == "list" else inner[alone]}
+    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return {"dtype": str(kind)}
+    if pa.types.is_floating(kind):
+        return {"dtype": f"float{kind.bit_width}"}
+    raise TypeError(f"records have no columns of type {kind}")
+
+
+def _front_matter(facts: CardFacts) -> dict[str, object]:
+    rows = sum(shard.rows for shard in facts.shards)
+    splits = _splits(facts)
+    return {
+        "pretty_name": facts.title,
+        "size_categories": [next((name for end, name in _SIZES if rows < end), "n>1B")],
+        "task_categories": ["text-generation"],
+        "tags": ["agent-traces", "polars-export", facts.format_name, facts.target],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*"} for split in splits],
+            }
+        ],
+        "dataset_info": {
+            "features": features(facts.schema),
+            "splits": [
+                {
+                    "name": split,
+                    "num_bytes": sum(shard.num_bytes for shard in shards),
+                    "num_examples": sum(shard.rows for shard in shards),
+                }
+                for split, shards in splits.items()
+            ],
+            "download_size": sum(shard.bytes for shard in facts.shards),
+            "dataset_size": sum(shard.num_bytes for shard in facts.shards),
+        },
+    }
+
+
+def _splits(facts: CardFacts) -> dict[str, list[Shard]]:
+    splits: dict[str, list[Shard]] = {}
+    for shard in facts.shards:
+        splits.setdefault(shard.split, []).append(shard)
+    return splits
+
+
+def _yaml(value: object) -> list[str]:
+    """Return the lines of a value in YAML's block style, which diffs and people read best."""
+    if isinstance(value, dict):
+        lines = []
+        for key, item in value.items():
+            inner = _yaml(item)
+            nested = isinstance(item, (dict, list)) and item
+            indent = "  " if isinstance(item, dict) else ""
+            lines += [f"{key}:", *(indent + line for line in inner)] if nested else [f"{key}: {inner[0]}"]
+        return lines
+    if isinstance(value, list):
+        return [("  " if index else "- ") + line for item in value for index, line in enumerate(_yaml(item))] or ["[]"]
+    return [_scalar(value) if isinstance(value, str) else str(value)]
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    return '"' + "".join(_yaml_character(character) for character in text) + '"'
+
+
+def _yaml_character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if " " <= character <= "~":
+        return character
+    if "\ud800" <= character <= "\udfff":  # half a character, which no reader accepts
+        return "?"
+    return f"\\U{ord(character):08x}"
+
+
+def _origin(facts: CardFacts) -> Iterator[str]:
+    yield "## Where it comes from"
+    if facts.sources:
+        yield _list([_code(source) for source in facts.sources])
+    yield "## How it was selected"
+    if facts.selection:
+        yield "\n".join(f"- {_escaped(sentence)}" for sentence in facts.selection)
+    counts = {"traces read": facts.traces_read, "exported": facts.exported}
+    lines = [f"| {name} | {count:,} |" for name, count in counts.items()]
+    lines += [f"| left out: {_cell(reason)} | {count:,} |" for reason, count in facts.left_out.items() if count]
+    yield "\n".join(["| | traces |", "| --- | ---: |", *lines])
+    lost = [f"{_code(kind)}: {count:,}" for kind, count in facts.not_carried.items() if count]
+    if lost:
+        yield "What the records could not carry:"
+        yield _list(lost)
+
+
+def _content(facts: CardFacts) -> Iterator[str]:
+    yield "## What is in it"
+    rows = [
+        f"| {_cell(split)} | {sum(shard.rows for shard in shards):,} | {len(shards):,} |"
+        f" {sum(shard.bytes for shard in shards):,} |"
+        for split, shards in _splits(facts).items()
+    ]
+    yield "\n".join(["| split | records | files | bytes |", "| --- | ---: | ---: | ---: |", *rows])
+    if facts.turns:
+        turns = facts.turns
+        yield f"Turns per trace: {turns.least:,} at least, {turns.median:,g} in the middle, {turns.most:,} at most."
+    if facts.models:
+        yield "Models, by the traces exported:"
+        ranked = sorted(facts.models.items(), key=lambda item: (-item[1], item[0]))
+        yield _list([f"{_code(model)}: {count:,}" for model, count in ranked])
+    if any(count for _, _, count in facts.scores):
+        yield "Scores of the traces exported:"
+        yield "\n".join(["```text", *_histogram(facts.scores), "```"])
+
+
+def _histogram(scores: Sequence[tuple[float, float, int]]) -> list[str]:
+    labels = [f"{low:.4g} to {high:.4g}" for low, high, _ in scores]
+    numbers = [f"{count:,}" for _, _, count in scores]
+    width, digits = max(map(len, labels)), max(map(len, numbers))
+    top = max(count for _, _, count in scores)
+    return [
+        f"{label:>{width}}  {number:>{digits}}  {_bar(count, top)}".rstrip()
+        for label, number, (_, _, count) in zip(labels, numbers, scores, strict=True)
+    ]
+
+
+def _bar(count: int, top: int) -> str:
+    eighths = -(-count * _BAR * 8 // top)  # rounded up: one trace in a million is seen
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _sample(sample: str | None) -> Iterator[str]:
+    if sample is None:
+        return
+    yield "## A record"
+    try:
+        text = json.dumps(_shortened(json.loads(sample), _DEPTH), indent=2, ensure_ascii=False)
+    except (RecursionError, ValueError):  # a number of more digits than Python reads
+        yield "It is nested too deeply, or its numbers are too long, to be shown."
+        return
+    fence = "`" * max(3, _longest_backticks(text) + 1)
+    yield "Long texts and lists are cut, which `…` shows."
+    yield f"{fence}json\n{text}\n{fence}"
+
+
+def _shortened(value: object, depth: int) -> object:
+    if isinstance(value, str):
+        shown = _printable(value, keep="\n\t")
+        return shown if len(shown) <= _TEXT else f"{shown[:_TEXT]}… ({len(value):,} characters)"
+    if not depth and isinstance(value, (list, dict)):
+        return "…"
+    if isinstance(value, list):
+        items = [_shortened(item, depth - 1) for item in value[:_ITEMS]]
+        return items if len(value) <= _ITEMS else [*items, f"… ({len(value):,} elements)"]
+    if isinstance(value, dict):
+        return {_printable(key)[:_TEXT]: _shortened(item, depth - 1) for key, item in value.items()}
+    return value
+
+
+def _use(facts: CardFacts) -> Iterator[str]:
+    split = next(iter(_splits(facts)), "train")
+    yield "## How to use it"
+    newest = " (`arguments` are objects: `datasets` 4.7 or newer)" if "arrow.json" in str(facts.schema) else ""
+    yield f"Load it from this folder, or by its name once it is on the hub{newest}:"
+    yield _python("from datasets import load_dataset", "", f'data = load_dataset("{_FOLDER}", split="{split}")')
+    if facts.target == "trl" and facts.format_name in _TRAINERS:
+        kind = _TRAINERS[facts.format_name]
+        yield "Train with TRL:"
+        yield _python(
+            f"from trl import {kind}Config, {kind}Trainer",
+            "",
+            f'settings = {kind}Config(output_dir="model")',
+            f'{kind}Trainer(model="Qwen/Qwen3-0.6B", args=settings, train_dataset=data).train()',
+        )
+    if facts.target == "llamafactory" and facts.format_name in _STAGES:
+        yield "Train with LLaMA-Factory: `dataset_info.json` names a dataset for each split."
+        yield f"```yaml\nstage: {_STAGES[facts.format_name]}\ndataset_dir: {_FOLDER}\ndataset: {split}\n```"
+    if facts.target == "openai":
+        yield "OpenAI's fine-tuning takes the JSON lines under `data/` as they are: export with `--file-type jsonl`."
+
+
+def _python(*lines: str) -> str:
+    return "\n".join(["```python", *lines, "```"])
+
+
+def _summary(facts: CardFacts) -> str:
+    rows = sum(shard.rows for shard in facts.shards)
+    records = "record" if rows == 1 else "records"
+    return (
+        f"{rows:,} {records} in the {_code(facts.format_name)} format for {_code(facts.target)}, made from"
+        f" {facts.exported:,} of {facts.traces_read:,} recorded agent traces by polars-export."
+        " The exact account, with the checksum of every file, is in `manifest.json`."
+    )
+
+
+def _list(items: Sequence[str]) -> str:
+    rest = [f"and {len(items) - _LISTED:,} more"] if len(items) > _LISTED else []
+    return "\n".join(f"- {item}" for item in [*items[:_LISTED], *rest])
+
+
+def _heading(text: str) -> str:
+    return text if _HARMLESS.fullmatch(text) and len(text) <= _NAME else _code(text)
+
+
+def _code(text: str) -> str:
+    """Return a text as a code span, in which nothing is markup; its fence is longer than any inside it."""
+    shown = _printable(text)
+    shown = (shown if len(shown) <= _NAME else f"{shown[:_NAME]}…") or " "
+    fence = "`" * (_longest_backticks(shown) + 1)
+    space = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def _cell(text: str) -> str:
+    """Return a text for a cell of a table, which a bar would end even in a code span."""
+    return _code(text.replace("|", "¦"))
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", _printable(text))
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """Return a text whose line breaks, control characters and changes of direction are spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character in keep else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _longest_backticks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

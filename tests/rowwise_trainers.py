@@ -1,0 +1,113 @@
+"""The records for trainers made row by row in plain Python, from the rules and not from the columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.rowwise import score
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an eval set says of a case."""
+
+    system_prompt: str = ""
+    user_messages: tuple[str, ...] = ()
+
+
+def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "field") -> list[Json]:
+    """Build the conversation of a trace; tool messages at its end are left out."""
+    reasoning = {"openai": "drop", "llamafactory": "think"}.get(target, reasoning)
+    spoken: list[Json] = []
+    if case.system_prompt:
+        spoken.append({"role": "system", "content": case.system_prompt})
+    spoken += [{"role": "user", "content": text} for text in case.user_messages]
+    for turn in trace["invocation"]["turns"]:
+        blocks = turn["assistant_message"]["content"]
+        message: Json = {"role": "assistant", "content": _texts(blocks)}
+        thoughts = [block["thinking"] for block in blocks if block["type"] == "thinking"]
+        if thoughts:
+            message["thoughts"] = "".join(thoughts)
+        if turn["tool_calls"]:
+            message["tool_calls"] = [_call(call, target) for call in turn["tool_calls"]]
+        spoken.append(message)
+        spoken += [_result(result, turn, target) for result in turn["tool_results"]]
+    final = trace["invocation"].get("final_response")
+    if final:
+        if (spoken and spoken[-1]["role"] == "tool") or not any(m["role"] == "assistant" for m in spoken):
+            spoken.append({"role": "assistant", "content": final})
+        elif spoken[-1]["role"] == "assistant" and spoken[-1]["content"] == "":
+            spoken[-1]["content"] = final
+    while spoken and spoken[-1]["role"] == "tool":
+        spoken.pop()
+    return [_finished(message, target, reasoning) for message in spoken]
+
+
+def trl(trace: Json, case: Case, reasoning: str = "field") -> Json:
+    return {"messages": messages(trace, case, "trl", reasoning), "metadata": metadata(trace)}
+
+
+def metadata(trace: Json) -> Json:
+    invocation = trace["invocation"]
+    return {
+        "case_id": trace["case_id"],
+        "score": score(trace),
+        "model_id": invocation["model"]["model_id"],
+        "turns": len(invocation["turns"]),
+    }
+
+
+def alternating(trace: Json, case: Case) -> list[Json] | None:
+    """Return the conversation as LLaMA-Factory reads it, None if it does not start with the user."""
+    spoken = [m for m in messages(trace, case, "llamafactory") if m["role"] != "system"]
+    runs: list[list[Json]] = []
+    for message in spoken:
+        if runs and (runs[-1][0]["role"] == "assistant") == (message["role"] == "assistant"):
+            runs[-1].append(message)
+        else:
+            runs.append([message])
+    merged = [_merged(run) for run in runs]
+    return merged if merged and merged[0]["from"] == "human" else None
+
+
+def _merged(run: list[Json]) -> Json:
+    calls = [call for message in run for call in message.get("tool_calls", [])]
+    if calls:
+        functions = [call["function"] for call in calls]
+        return {"from": "function_call", "value": [{"name": f["name"], "arguments": f["arguments"]} for f in functions]}
+    speaker = {"assistant": "gpt", "tool": "observation", "user": "human"}[run[-1]["role"]]
+    return {"from": speaker, "value": "\n\n".join(m["content"] for m in run if m["content"])}
+
+
+def _finished(message: Json, target: str, reasoning: str) -> Json:
+    thoughts = message.pop("thoughts", None)
+    if thoughts is not None and reasoning == "field":
+        message = {"role": message["role"], "content": message["content"], "reasoning_content": thoughts, **message}
+    if thoughts is not None and reasoning == "think":
+        message["content"] = f"<think>{thoughts}</think>{message['content']}"
+    if target == "openai" and "tool_calls" in message and message["content"] == "":
+        del message["content"]
+    return message
+
+
+def _call(call: Json, target: str) -> Json:
+    arguments = call["arguments"]
+    if target == "openai":
+        arguments = json.dumps(arguments)
+    return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}
+
+
+def _result(result: Json, turn: Json, target: str) -> Json:
+    message = {"role": "tool", "content": _texts(result["content"]), "tool_call_id": result["tool_call_id"]}
+    names = [call["name"] for call in turn["tool_calls"] if call["id"] == result["tool_call_id"]]
+    if names and target != "openai":
+        message["name"] = names[0]
+    return message
+
+
+def _texts(blocks: list[Json]) -> str:
+    return "".join(block["text"] for block in blocks if block["type"] == "text")
