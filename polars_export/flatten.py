@@ -162,6 +162,7 @@ def _full_trace_columns(decoded: Decoded, traces: Sequence[FullTrace]) -> Column
     return {
         "source": pl.repeat(_printable(decoded.chunk.source), size, dtype=pl.String, eager=True),
         "position": pl.Series(decoded.chunk.positions, dtype=pl.UInt64),
+        "system_prompt": pl.repeat(None, size, dtype=pl.String, eager=True),
         "metrics": lists(_lengths(metrics), structs({n: arrow(c) for n, c in metric_columns.items()})),
         "provider": strings([invocation.model.provider for invocation in invocations]),
         "thinking_level": strings([invocation.model.thinking_level for invocation in invocations]),

@@ -46,6 +46,16 @@ class Context:
         )
         return Tables(traces, tables.turns)
 
+    def spread(self, tables: Tables) -> Tables:
+        """Return full tables with the prompts in their columns: the user's messages stand at a trace's first turn."""
+        joined = self.join(Tables(tables.traces.drop("system_prompt"), tables.turns)).traces
+        asked = joined["user_messages"].gather(tables.trace_rows())
+        empty = pl.lit([], dtype=pl.List(pl.String))
+        turns = tables.turns.with_columns(
+            user_messages=pl.when(pl.col("turn") == 0).then(asked).otherwise(empty),
+        )
+        return Tables(joined.select(tables.traces.columns), turns)
+
     def _join_by_case(self, traces: pl.DataFrame) -> pl.DataFrame:
         by_case = self.prompts.group_by("case_id").agg(
             pl.col("system_prompt", "user_messages").first().name.prefix("only_"), sets=pl.col("eval_set_id")

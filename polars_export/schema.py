@@ -59,6 +59,7 @@ TRACES: tuple[Column, ...] = (
     Column("position", pl.UInt64(), "line number from 1, or index from 0 in a document's `case_results`"),
     Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Detail.RECORDS),
     Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Detail.RECORDS),
+    Column("system_prompt", _TEXT, "the case's system prompt; null unless its eval set is joined"),
     Column("verdict", _TEXT, "`pass` or `fail`; null on scored traces", Detail.CONVERSATIONS),
     Column(
         "score", pl.Float64(), "mean of the metric values, 0.0 without metrics; a scored trace's own", Detail.RECORDS
@@ -79,7 +80,7 @@ TURNS: tuple[Column, ...] = (
     Column("trace", pl.UInt64(), "the row of `traces` that the turn belongs to", Detail.RECORDS),
     Column("turn", _COUNT, "place of the turn in its trace, from 0"),
     Column("turn_index", _NUMBER, "the turn's own `turn_index`: need be neither ordered nor unique", Detail.RECORDS),
-    Column("user_messages", pl.List(_TEXT), "the user's messages before the turn; results do not record any"),
+    Column("user_messages", pl.List(_TEXT), "the user's messages before the turn; empty unless the eval set is joined"),
     Column("text", _TEXT, "the assistant's text blocks, joined with nothing between", Detail.RECORDS),
     Column(
         "reasoning",

@@ -84,6 +84,30 @@ def test_bad_input(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_what_a_trainer_cannot_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sets = tmp_path / "sets"
+    sets.mkdir()
+    prompts = {"id": "set", "name": "s", "cases": [{"id": "a", "system_prompt": "", "user_messages": ["?"]}]}
+    (sets / "one.json").write_text(json.dumps(prompts), encoding="utf-8")
+    run = write_document(tmp_path / "run.json", case_result("a"), case_result("b"))
+    (tmp_path / "tools.json").write_text('{"set": [{"type": "function"}]}', encoding="utf-8")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    export = ["export", run, "--format", "chatml", "--target", "trl"]
+    out = ["--output", tmp_path / "out"]
+    known = ["--prompts", sets]
+    assert "2 cases have no user message in the eval sets: set/a, set/b; pass" in fails(capfd, 4, *export, *out)
+    assert "1 cases have no user message in the eval sets: set/b; pass" in fails(capfd, 4, *export, *out, *known)
+    tools = ["--tools", tmp_path / "tools.json"]
+    assert "$.set[0].function" in fails(capfd, 4, *export, *out, *known, *tools)
+    assert "not empty; --overwrite" in fails(capfd, 5, *export, *known, "--output", tmp_path / "full")
+    (sets / "two.json").write_text(json.dumps(prompts), encoding="utf-8")
+    message = fails(capfd, 4, *export, *out, *known)
+    assert "one.json" in message
+    assert "two.json" in message
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_with_control_characters_stay_on_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "two\nlines\x1b[31m.json"
     source.touch()

@@ -41,7 +41,8 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
     first, second = pe.read_traces(source).to_dicts()
     metrics = [{"evaluator_name": "reward", "value": value, "threshold": 0.5, "details": None} for value in (1.0, 0.5)]
     assert first == {
-        "trace": 0, "source": str(source), "position": 0, "eval_set_id": "set", "case_id": "one", "verdict": "pass",
+        "trace": 0, "source": str(source), "position": 0, "eval_set_id": "set", "case_id": "one",
+        "system_prompt": None, "verdict": "pass",
         "score": 0.75, "metrics": metrics, "provider": "openai", "model_id": "model", "thinking_level": "off",
         "stop_reason": "stop", "final_response": "Done.", "turns": 2, "duration_seconds": 2.0,
         **{f"{kind}_tokens": count for kind, count in USAGE.items()},
@@ -117,6 +118,20 @@ def test_the_sample_has_its_turns_and_results() -> None:
     assert counted["tool_results"].to_list() == expected
 
 
+def test_eval_sets_bring_the_prompts() -> None:
+    store = SAMPLE.parents[1]
+    (case,) = [c for c in json.loads((store / "sets/airline.json").read_text())["cases"] if c["id"] == "airline-000"]
+    for traces, turns in (
+        (pe.read_traces(store), pe.read_turns(store)),
+        (pe.read_traces(SAMPLE, prompts=store / "sets"), pe.read_turns(SAMPLE, prompts=store / "sets")),
+    ):
+        assert traces["system_prompt"][0] == case["system_prompt"]
+        assert turns["user_messages"][0].to_list() == case["user_messages"]
+        assert turns.filter(pl.col("turn") > 0)["user_messages"].list.len().sum() == 0
+        assert turns.filter(pl.col("turn") == 0)["user_messages"].list.len().min() == 1
+    assert pe.read_traces(SAMPLE)["system_prompt"].null_count() == 200
+
+
 def test_batches_are_arrow_tables_that_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", 100_000)
     batches = list(pe.iter_batches(SAMPLE))
@@ -130,7 +145,7 @@ def test_several_sources_are_read_in_the_order_given(tmp_path: Path) -> None:
     first = write_document(tmp_path / "z.json", case_result("1"), case_result("2"), eval_set_id="z")
     second = write_lines(tmp_path / "a.jsonl", case_result("3"))
     assert pe.read_traces([first, str(second), first])["case_id"].to_list() == ["1", "2", "3", "1", "2"]
-    assert pe.read_traces([first, second])["trace"].to_list() == [0, 1, 2]
+    assert pe.read_traces(path for path in (first, second))["trace"].to_list() == [0, 1, 2]
 
 
 def test_an_invocation_without_turns_keeps_the_turns_of_the_others_apart(tmp_path: Path) -> None:

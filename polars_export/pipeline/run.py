@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +24,7 @@ from polars_export.sources import (
     PROMPTS,
     Reading,
     find_sources,
+    listed,
     objects_chunk,
     read_prompts,
     read_tools,
@@ -71,6 +73,7 @@ def export(
     began = time.monotonic()
     options = options or ExportOptions()
     output = os.fspath(output)
+    sources = listed(sources)
     found = find_sources(sources)
     into_directory = check_output(output, [source.path for source in found], overwrite=options.overwrite)
     reading, tally = Reading(found), Tally()
@@ -126,7 +129,7 @@ def export_objects(
     return b"".join(encode(piece.rendered.records, format_.schema(options), format_.ABSENT) for piece in every)
 
 
-def iter_batches(sources: Sources) -> Iterator[Batch]:
+def iter_batches(sources: Sources, *, prompts: Sources = ()) -> Iterator[Batch]:
     """Yield the tables of some sources a few megabytes at a time, in bounded memory.
 
     Yields:
@@ -135,39 +138,46 @@ def iter_batches(sources: Sources) -> Iterator[Batch]:
     Raises:
         InputError: A source or a record cannot be used.
     """
-    for tables in _full_tables(sources):
+    for tables in _full_tables(sources, prompts):
         yield Batch(tables.traces.to_arrow(), tables.turns.to_arrow())
 
 
-def read_traces(sources: Sources) -> pl.DataFrame:
+def read_traces(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
     """Return one row per trace of some sources, in the order read; see `polars_export.schema.TRACES`.
+
+    With `prompts`, or from an eval store, the rows have the system prompts of their cases.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
     empty = pl.DataFrame(schema=polars_schema(TRACES, Detail.FULL))
-    return pl.concat([empty, *(tables.traces for tables in _full_tables(sources))], rechunk=True)
+    return pl.concat([empty, *(tables.traces for tables in _full_tables(sources, prompts))], rechunk=True)
 
 
-def read_turns(sources: Sources) -> pl.DataFrame:
+def read_turns(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
     """Return one row per turn of some sources, in the order read; see `polars_export.schema.TURNS`.
 
-    The column `trace` joins them to the rows of `read_traces`.
+    The column `trace` joins them to the rows of `read_traces`. With `prompts`, or from an eval store, the first turn of
+    a trace has the user's messages of its case.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
     empty = pl.DataFrame(schema=polars_schema(TURNS, Detail.FULL))
-    return pl.concat([empty, *(tables.turns for tables in _full_tables(sources))], rechunk=True)
+    return pl.concat([empty, *(tables.turns for tables in _full_tables(sources, prompts))], rechunk=True)
 
 
-def _full_tables(sources: Sources) -> Iterator[Tables]:
+def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
     decoder = TraceDecoder(Detail.FULL)
     columns = list(polars_schema(TRACES, Detail.FULL))
+    sources = listed(sources)
+    context = _known_prompts(sources, prompts)
     traces_read = 0
     for chunk in Reading(find_sources(sources)).chunks():
         tables = Tables.of(flatten(decoder.decode(chunk), traces_read))
         traces_read += len(tables)
+        if context:
+            tables = context.spread(tables)
         yield Tables(tables.traces.select(columns), tables.turns)
 
 
@@ -182,6 +192,12 @@ def _context(sources: Sources, options: ExportOptions) -> Context | None:
     """Read what the target's records need to know of the cases; nothing for the reference."""
     if options.target is Target.REFERENCE:
         return None
-    prompts = options.prompts or sets_of_stores(sources)
     tools = read_tools(options.tools) if options.tools else None
-    return Context(read_prompts(prompts) if prompts else pl.DataFrame(schema=PROMPTS), tools)
+    known = _known_prompts(sources, options.prompts) or Context(pl.DataFrame(schema=PROMPTS))
+    return replace(known, tools=tools)
+
+
+def _known_prompts(sources: Sources, prompts: Sources) -> Context | None:
+    """Read the eval sets given, else those of the eval stores among the sources."""
+    given = listed(prompts) or sets_of_stores(sources)
+    return Context(read_prompts(given)) if given else None

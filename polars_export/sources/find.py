@@ -13,7 +13,7 @@ from polars_export.sources.stream import STDIN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Found", "Source", "Sources", "find_sources"]
+__all__ = ["Found", "Source", "Sources", "find_sources", "listed"]
 
 Source: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = "Source | Iterable[Source]"
@@ -30,6 +30,11 @@ class Found(NamedTuple):
     searched: bool = False
 
 
+def listed(sources: Sources) -> list[Source]:
+    """Return sources as a list: one is a list of one, and what can be iterated over only once can be used again."""
+    return [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+
+
 def find_sources(sources: Sources) -> list[Found]:
     """Return the files of files, directories, globs and `-`, in the order given.
 
@@ -39,9 +44,8 @@ def find_sources(sources: Sources) -> list[Found]:
     Raises:
         SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
     """
-    given = [sources] if isinstance(sources, (str, os.PathLike)) else sources
     found: list[Found] = []
-    for source in given:
+    for source in listed(sources):
         try:
             found += _find(os.fspath(source))
         except OSError as error:
