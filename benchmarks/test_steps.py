@@ -59,7 +59,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
     chunk = next(Reading(find_sources(source)).chunks())
     assert len(chunk.spans) == CHUNK_TRACES
     decoded = TraceDecoder(Detail.RECORDS).decode(chunk)
-    batch = flatten(decoded, reference_arguments=True)
+    batch = flatten(decoded, sort_arguments=True)
     return Steps(source, chunk, decoded, batch, Tables.of(batch))
 
 
@@ -81,7 +81,7 @@ def test_decode(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
 @pytest.mark.parametrize("detail", Detail, ids=lambda detail: detail.name.lower())
 def test_flatten(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
     decoded = TraceDecoder(detail).decode(steps.chunk)
-    assert benchmark(flatten, decoded, reference_arguments=True).traces.num_rows == CHUNK_TRACES
+    assert benchmark(flatten, decoded, sort_arguments=True).traces.num_rows == CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="4 select")

@@ -59,23 +59,25 @@ class Batch:
     turns: pa.Table
 
 
-def flatten(decoded: Decoded, first_trace: int = 0, *, reference_arguments: bool = False) -> Batch:
+def flatten(decoded: Decoded, first_trace: int = 0, *, sort_arguments: bool = False) -> Batch:
     """Flatten the traces of a chunk, at the level of detail at which they were decoded.
 
     The tables have the columns of that level, except that `traces` has `recorded_score` (what a scored trace brings,
-    else null) in place of `score`: that one is computed by `scoring`.
+    else null) in place of `score`: that one is computed by `scoring`. Below full detail, integers beyond 64 bits in
+    arguments become numbers in double precision: so the reference reads them, and readers of datasets fail on them.
 
     Args:
         decoded: The traces.
         first_trace: Number of the first of them.
-        reference_arguments: Whether tool-call arguments are written as the reference does, instead of as they stand in
-            the source: keys sorted by their UTF-8 bytes at every depth, integers beyond 64 bits in double precision.
-            Cheap here, where the values are at hand; later it would mean parsing again.
+        sort_arguments: Whether the keys of tool-call arguments are sorted by their UTF-8 bytes at every depth, as the
+            reference does, instead of standing in the order of the source. Cheap here, where the values are at hand;
+            later it would mean parsing again.
     """
     traces = decoded.traces
     turns = [turn for trace in traces for turn in trace.invocation.turns]
     trace_columns = _trace_columns(decoded, first_trace)
-    turn_columns = _turn_columns(turns, as_reference=reference_arguments)
+    calls = _tool_calls(turns, sort_keys=sort_arguments, exact=decoded.detail is Detail.FULL)
+    turn_columns = _turn_columns(turns) | {"tool_calls": calls}
     turn_columns["trace"] = owners(trace_columns["turns"]).cast(pl.UInt64) + first_trace
     if decoded.detail >= Detail.CONVERSATIONS:
         trace_columns["verdict"] = strings([trace.verdict for trace in cast("Sequence[ConversationTrace]", traces)])
@@ -109,24 +111,23 @@ def _trace_columns(decoded: Decoded, first_trace: int) -> Columns:
     }
 
 
-def _turn_columns(turns: Sequence[Turn], *, as_reference: bool) -> Columns:
+def _turn_columns(turns: Sequence[Turn]) -> Columns:
     contents = [turn.assistant_message.content for turn in turns]
     return {
         "turn_index": pl.Series([turn.turn_index for turn in turns], dtype=pl.Int64),
         "text": strings([_text(blocks) for blocks in contents]),
-        "tool_calls": _tool_calls(turns, as_reference=as_reference),
         "tool_result_count": _lengths([turn.tool_results for turn in turns]),
         **_block_counts(contents),
     }
 
 
-def _tool_calls(turns: Sequence[Turn], *, as_reference: bool) -> pa.ListArray:
+def _tool_calls(turns: Sequence[Turn], *, sort_keys: bool, exact: bool) -> pa.ListArray:
     calls = [call for turn in turns for call in turn.tool_calls]
-    encode_lines = _ENCODE_SORTED if as_reference else _ENCODE
+    encode_lines = _ENCODE_SORTED if sort_keys else _ENCODE
     # One line per value: encoding them together and splitting is cheaper than one call and one string for each.
     encoded = encode_lines([call.arguments for call in calls])
-    if as_reference and _LONG_INTEGER.search(encoded):
-        encoded = encode_lines([_reference_numbers(call.arguments) for call in calls])
+    if not exact and _LONG_INTEGER.search(encoded):
+        encoded = encode_lines([_within_64_bits(call.arguments) for call in calls])
     arguments = encoded.decode().split("\n")[:-1]
     columns = {
         "id": strings([call.id for call in calls]),
@@ -136,13 +137,13 @@ def _tool_calls(turns: Sequence[Turn], *, as_reference: bool) -> pa.ListArray:
     return lists(_lengths([turn.tool_calls for turn in turns]), structs({n: arrow(c) for n, c in columns.items()}))
 
 
-def _reference_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value whose integers beyond 64 bits are floating-point numbers, as the reference reads them."""
+def _within_64_bits(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value whose integers beyond 64 bits are floating-point numbers."""
     match value:
         case dict():
-            return {key: _reference_numbers(item) for key, item in value.items()}
+            return {key: _within_64_bits(item) for key, item in value.items()}
         case list():
-            return [_reference_numbers(item) for item in value]
+            return [_within_64_bits(item) for item in value]
         case int() if not -(2**63) <= value < 2**64:
             return float(value)
     return value

@@ -62,7 +62,7 @@ def metadata(trace: Json) -> Json:
 
 
 def alternating(trace: Json, case: Case) -> list[Json] | None:
-    """Return the conversation as LLaMA-Factory reads it, None if it does not start with the user."""
+    """Return the conversation as LLaMA-Factory reads it, None if it has no place there."""
     spoken = [m for m in messages(trace, case, "llamafactory") if m["role"] != "system"]
     runs: list[list[Json]] = []
     for message in spoken:
@@ -70,8 +70,26 @@ def alternating(trace: Json, case: Case) -> list[Json] | None:
             runs[-1].append(message)
         else:
             runs.append([message])
+    if any(len(run) > 1 and any("tool_calls" in message for message in run) for run in runs):
+        return None  # a call, and what the assistant says before or after it without waiting for the result
     merged = [_merged(run) for run in runs]
-    return merged if merged and merged[0]["from"] == "human" else None
+    return merged if merged and merged[0]["from"] == "human" and merged[-1]["value"] else None
+
+
+def answered(spoken: list[Json]) -> bool:
+    """Whether every call that something follows is answered, once, and nothing else is."""
+    for place, message in enumerate(spoken):
+        if message["role"] != "assistant" or place == len(spoken) - 1:
+            continue
+        results: list[str] = []
+        for following in spoken[place + 1 :]:
+            if following["role"] != "tool":
+                break
+            results.append(following["tool_call_id"])
+        calls = [call["id"] for call in message.get("tool_calls", [])]
+        if sorted(calls) != sorted(results) or len(set(calls)) < len(calls):
+            return False
+    return True
 
 
 def _merged(run: list[Json]) -> Json:
@@ -95,10 +113,18 @@ def _finished(message: Json, target: str, reasoning: str) -> Json:
 
 
 def _call(call: Json, target: str) -> Json:
-    arguments = call["arguments"]
+    arguments = _within_64_bits(call["arguments"])
     if target == "openai":
         arguments = json.dumps(arguments)
     return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}
+
+
+def _within_64_bits(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _within_64_bits(item) for key, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)
+    return [_within_64_bits(item) for item in value] if isinstance(value, list) else value
 
 
 def _result(result: Json, turn: Json, target: str) -> Json:

@@ -14,7 +14,7 @@ import pytest
 import polars_export as pe
 from polars_export.options import OFFERED
 from tests import rowwise, rowwise_trainers
-from tests.builders import case_result, scored_trace, turn, write_document, write_lines
+from tests.builders import call, case_result, scored_trace, turn, write_document, write_lines
 from tests.rowwise_trainers import Case
 
 Json = dict[str, Any]
@@ -105,6 +105,19 @@ def test_the_sample_keeps_prompts_results_arguments_and_tools(file_type: str, tm
 def without_nulls(message: Json) -> Json:
     """Drop the keys of a message that are null; arguments keep theirs."""
     return {key: value for key, value in message.items() if value is not None}
+
+
+@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+def test_integers_beyond_64_bits_load(file_type: str, tmp_path: Path) -> None:
+    case = case_result("a", turn("x", calls=[call("f", {"n": 2**64, "m": 2**64 - 1})]))
+    source = write_lines(tmp_path / "runs.jsonl", case)
+    options = pe.ExportOptions("chatml", target="trl", missing_prompt="keep", file_type=file_type)
+    pe.export(source, tmp_path / "out", options)
+    (row,) = load(tmp_path / "out", tmp_path / "cache")["train"]
+    arguments = row["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert arguments == {"n": float(2**64), "m": 2**64 - 1}
+    exact = pe.read_turns(source)["tool_calls"][0][0]["arguments"]
+    assert json.loads(exact)["n"] == 2**64
 
 
 def test_the_pairs_of_the_sample_differ_in_score(tmp_path: Path) -> None:

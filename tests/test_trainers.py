@@ -90,8 +90,8 @@ def test_openai_chatml(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
         for message in record["messages"]:
             for made in message.get("tool_calls", []):
                 made["function"]["arguments"] = json.dumps(json.loads(made["function"]["arguments"]))
-    expected = [rowwise_trainers.messages(trace, cases[trace["case_id"]], "openai") for trace in traces]
-    assert got == [{"messages": spoken} for spoken in expected]
+    every = [rowwise_trainers.messages(trace, cases[trace["case_id"]], "openai") for trace in traces]
+    assert got == [{"messages": spoken} for spoken in every if rowwise_trainers.answered(spoken)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,6 +128,32 @@ def test_parquet_arguments_are_the_json_type_or_plain_strings() -> None:
         options = pe.ExportOptions("chatml", target="trl", arguments=arguments)
         message = record_format(options).schema(options).field("messages").type.value_type
         assert message.field("tool_calls").type.value_type.field("function").type.field("arguments").type == kind
+
+
+def left_out(target: str, name: str, *turns: Json, final: str | None = None) -> int:
+    options = pe.ExportOptions(name, target=target)
+    tables = tables_of([case_result("a", *turns, final=final)], CASE)
+    return record_format(options).render(tables, options).left_out[pe.LeftOut.NOT_REPRESENTABLE]
+
+
+def test_openai_takes_no_call_without_its_one_result() -> None:
+    def count(calls: list[Json], results: list[Json], *behind: Json) -> int:
+        return left_out("openai", "chatml", turn("x", calls=calls, results=results), *behind)
+
+    more = turn("y", index=1)
+    one, two = call(call_id="1"), call(call_id="2")
+    assert count([one, two], [result(call_id="2"), result(call_id="1")], more) == 0
+    assert count([one, two], [result(call_id="1")], more) == 1
+    assert count([one, one], [result(call_id="1"), result(call_id="1")], more) == 1
+    assert count([], [result(call_id="1")], more) == 1
+    assert count([one], []) == 0  # nothing follows
+
+
+def test_llamafactory_takes_nothing_that_breaks_the_alternation() -> None:
+    assert left_out("llamafactory", "sharegpt", turn("a", calls=[call()]), turn("b", index=1)) == 1
+    assert left_out("llamafactory", "sharegpt", turn("a", calls=[call()], results=[result()]), turn("b")) == 0
+    assert left_out("llamafactory", "sharegpt", turn("a"), turn("b")) == 0
+    assert left_out("llamafactory", "sharegpt", turn("")) == 1
 
 
 @pytest.mark.parametrize("target", ["openai", "llamafactory"])

@@ -36,7 +36,7 @@ def qualifying(chunks: Iterable[Chunk], options: ExportOptions, tally: Tally) ->
     reference = options.target is Target.REFERENCE
     decoder = TraceDecoder(Detail.RECORDS if reference else Detail.CONVERSATIONS)
     for chunk in chunks:
-        tables = Tables.of(flatten(decoder.decode(chunk), tally.traces_read, reference_arguments=reference))
+        tables = Tables.of(flatten(decoder.decode(chunk), tally.traces_read, sort_arguments=reference))
         kept = tables.filter(tables.traces.select(qualifies(options)).to_series())
         tally.traces_read += len(tables)
         tally.leave_out(LeftOut.BELOW_THRESHOLD, len(tables) - len(kept))

@@ -29,16 +29,18 @@ class Alternation:
     """The conversations of some traces, merged so that the sides take turns.
 
     Attributes:
-        messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the assistant's)
-            and `lost` (how many texts beside calls it cannot hold).
-        starts_right: For each trace, whether its conversation starts with the user, as the converter demands.
+        messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the
+            assistant's), `lost` (how many texts beside calls it cannot hold) and `broken` (whether it is more than one
+            message of the assistant, calls among them).
+        fits: For each trace, whether it has a place: its conversation starts with the user and ends with words or
+            calls, and the assistant says nothing more between a call and its result.
         system: For each trace its system prompt, empty without one.
         tools: For each trace its function schemas as the text of a JSON array, empty without any.
         trimmed: Content at the end of the conversations that was left out.
     """
 
     messages: pl.DataFrame
-    starts_right: pl.Series
+    fits: pl.Series
     system: pl.Series
     tools: pl.Series
     trimmed: dict[str, int]
@@ -90,6 +92,7 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
             calls=calls.str.join(","),
             calling=calls.len() > 0,
             observed=(pl.col("role") == int(Role.TOOL)).any(),
+            messages=pl.len(),
         )
         .with_columns(pl.col("calling") & pl.col("answers"))
     )
@@ -102,17 +105,20 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
         speaker.alias("from"),
         value=pl.when("calling").then(pl.format("[{}]", "calls")).otherwise("text"),
         lost=pl.when("calling").then("texts").otherwise(0),
+        broken=pl.col("calling") & (pl.col("messages") > 1),
     )
     messages = messages.with_columns(_SPEAKERS.gather(messages["from"]).alias("from"))
-    first = messages.group_by("row", maintain_order=True).agg(right=pl.col("from").first() == "human")
+    whole = messages.group_by("row", maintain_order=True).agg(
+        fits=(pl.col("from").first() == "human") & (pl.col("value").last() != "") & ~pl.col("broken").any()
+    )
     rows = pl.select(row=pl.int_range(len(tables)))
-    starts_right = rows.join(first, on="row", how="left", maintain_order="left")["right"].fill_null(value=False)
+    fits = rows.join(whole, on="row", how="left", maintain_order="left")["fits"].fill_null(value=False)
     tools = tables.traces.select(
         pl.when(pl.col("tools").list.len() > 0)
         .then(pl.format("[{}]", pl.col("tools").list.join(",")))
         .otherwise(pl.lit(""))
     ).to_series()
-    return Alternation(messages, starts_right, tables.traces["system_prompt"], tools, conversations.lost())
+    return Alternation(messages, fits, tables.traces["system_prompt"], tools, conversations.lost())
 
 
 def _calls(tables: Tables) -> pl.Series:

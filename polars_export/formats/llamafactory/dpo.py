@@ -33,11 +33,11 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
 
-    Pairs in which a side is not a single message, or does not start with the user, or both say the same, are left out.
+    Pairs in which a side is not a single message or breaks the alternation, or both say the same, are left out.
     """
     turns = alternate(tables, options)
     answers = turns.answers()
-    fitting = both_sides(turns.starts_right & (answers.list.len() == 1))
+    fitting = both_sides(turns.fits & (answers.list.len() == 1))
     keep = fitting & different(answers)
     left_out = {
         LeftOut.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),

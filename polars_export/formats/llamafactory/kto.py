@@ -26,7 +26,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; a conversation that does not start with the user is left out."""
+    """Return one record per trace; a conversation that breaks the alternation is left out."""
     rendered = sharegpt.render(tables, options)
     tags = labels(tables.traces, options).gather(rendered.rows)
     return rendered.with_records(rendered.records.add_column(1, "kto_tag", arrow(tags)))

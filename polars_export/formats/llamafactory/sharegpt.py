@@ -27,9 +27,9 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; a conversation that does not start with the user is left out."""
+    """Return one record per trace; a conversation that breaks the alternation is left out."""
     turns = alternate(tables, options)
-    keep = turns.starts_right
+    keep = turns.fits
     columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
     left_out = {LeftOut.NOT_REPRESENTABLE: int((~keep).sum())}
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})

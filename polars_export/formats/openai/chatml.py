@@ -11,6 +11,7 @@ from polars_export.conversation import trainer_conversations
 from polars_export.formats.content import REASONING, count_lost
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
+from polars_export.report import LeftOut
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -25,9 +26,29 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace."""
-    conversations = trainer_conversations(tables, options)
-    messages = message_lists(tables, conversations.messages, options)
-    records = pa.table({"messages": messages, "tools": tools_column(tables)})
-    lost = count_lost(tables, **REASONING) | conversations.lost()
-    return Rendered(records, pl.int_range(len(tables), eager=True), not_carried=lost)
+    """Return one record per trace; one with a call that is not answered once, or an answer to none, is left out."""
+    answered = _answered(tables)
+    kept = tables.filter(answered)
+    conversations = trainer_conversations(kept, options)
+    messages = message_lists(kept, conversations.messages, options)
+    records = pa.table({"messages": messages, "tools": tools_column(kept)})
+    lost = count_lost(kept, **REASONING) | conversations.lost()
+    rows = pl.int_range(len(tables), eager=True).filter(answered)
+    return Rendered(records, rows, {LeftOut.NOT_REPRESENTABLE: int((~answered).sum())}, lost)
+
+
+def _answered(tables: Tables) -> pl.Series:
+    """Return for each trace whether every call that something follows has one result, and every result a call."""
+    owner = tables.trace_rows()
+    final = tables.traces["final_response"].fill_null("").gather(owner)
+    turns = tables.turns.select(
+        calls=pl.col("tool_calls").list.eval(pl.element().struct.field("id")).list.sort(),
+        results=pl.col("tool_results").list.eval(pl.element().struct.field("tool_call_id")).list.sort(),
+        row=owner,
+        last=pl.int_range(1, pl.len() + 1) == tables.traces["turns"].cum_sum().gather(owner),
+        closes=final == "",
+    )
+    once = pl.col("calls").list.n_unique() == pl.col("calls").list.len()
+    at_end = pl.col("last") & (pl.col("closes") | (pl.col("results").list.len() == 0))
+    bad = turns.filter(~(at_end | ((pl.col("calls") == pl.col("results")) & once)))
+    return ~pl.int_range(len(tables), eager=True).is_in(bad["row"].implode())
