@@ -78,6 +78,28 @@ def test_every_cell_loads_with_its_features_and_counts(target: str, name: str, f
     assert (tmp_path / "out/dataset_info.json").exists() == (target == "llamafactory")
 
 
+@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+@pytest.mark.parametrize(("target", "name"), CELLS)
+def test_every_cell_loads_with_the_rows_of_the_plain_file(
+    target: str, name: str, file_type: str, tmp_path: Path
+) -> None:
+    """The plain file's records are those of the row-by-row implementations: see `test_properties`, `test_trainers`."""
+    source = small(tmp_path / "store") if (target, name) in EMPTY else DATA
+    tools = None if target == "reference" else str(TOOLS)
+    options = pe.ExportOptions(name, target=target, file_type=file_type, tools=tools)
+    pe.export(source, tmp_path / "out", options)
+    pe.export(source, tmp_path / "plain.jsonl", options)
+    rows = load(tmp_path / "out", tmp_path / "cache")["train"]
+    lines = (tmp_path / "plain.jsonl").read_bytes().split(b"\n")[:-1]
+    assert [nulls_dropped(row) for row in rows] == [nulls_dropped(json.loads(line)) for line in lines]
+
+
+def nulls_dropped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: nulls_dropped(item) for key, item in value.items() if item is not None}
+    return [nulls_dropped(item) for item in value] if isinstance(value, list) else value
+
+
 def sum_rows(shards: list[Json]) -> Counter[str]:
     rows: Counter[str] = Counter()
     for shard in shards:
