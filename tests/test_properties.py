@@ -48,7 +48,7 @@ def shuffled(value: Any, rng: random.Random) -> Any:  # noqa: ANN401 - any JSON 
     return [shuffled(item, rng) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     cases=st.lists(case_results(), max_size=6),
     format_name=FORMATS,
@@ -76,7 +76,7 @@ def test_a_results_document_exports_like_row_by_row(  # noqa: PLR0913 - one argu
     assert export_bytes(text.encode(), "run.json", options, chunk_bytes) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     records=st.lists(traces(), min_size=1, max_size=8),
     format_name=FORMATS,
@@ -100,7 +100,7 @@ def test_lines_export_like_row_by_row(  # noqa: PLR0913 - one argument per dimen
     assert export_bytes(lines, "runs.jsonl", options, chunk_bytes) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(records=st.lists(traces(), max_size=8), format_name=FORMATS, threshold=THRESHOLDS)
 def test_python_objects_export_like_row_by_row(records: list[Json], format_name: str, threshold: float) -> None:
     expected = rowwise.export(records, format_name, threshold)

@@ -57,7 +57,7 @@ def traces_with_cases(draw: st.DrawFn) -> tuple[list[Json], dict[str, Case]]:
     return traces, {name: draw(CASES) for name in {trace["case_id"] for trace in traces}}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases(), reasoning=REASONING)
 def test_trl_chatml(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
     traces, cases = given_cases
@@ -65,7 +65,7 @@ def test_trl_chatml(given_cases: tuple[list[Json], dict[str, Case]], reasoning: 
     assert render(traces, cases, format="chatml", target="trl", reasoning=reasoning) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases(), reasoning=REASONING)
 def test_trl_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
     traces, cases = given_cases
@@ -81,7 +81,7 @@ def test_trl_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, 
         assert render(traces, cases, format=name, target="trl", reasoning=reasoning) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases())
 def test_openai_chatml(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
     traces, cases = given_cases
@@ -94,7 +94,7 @@ def test_openai_chatml(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
     assert got == [{"messages": spoken} for spoken in every if rowwise_trainers.answered(spoken)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases())
 def test_llamafactory_sharegpt(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
     traces, cases = given_cases
