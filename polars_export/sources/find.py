@@ -13,7 +13,7 @@ from polars_export.sources.stream import STDIN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Found", "Source", "Sources", "find_sources", "listed"]
+__all__ = ["Found", "Source", "Sources", "find_sources", "listed", "walk"]
 
 Source: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = "Source | Iterable[Source]"
@@ -72,14 +72,7 @@ def _find(source: str) -> Iterator[Found]:
 
 def _search(directory: str) -> Iterator[Found]:
     paths: list[str] = []
-    seen: set[tuple[int, int]] = set()  # links may lead back to where the search has been
-    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        folders.sort()
-        place = Path(folder).stat()
-        if (place.st_dev, place.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((place.st_dev, place.st_ino))
+    for folder, folders, files in walk(directory):
         if {"results", "sets"} <= set(folders):
             folders[:] = ["results"]
             continue
@@ -89,6 +82,25 @@ def _search(directory: str) -> Iterator[Found]:
             directory, "the directory holds no results (.json, .jsonl or .ndjson, or these with .gz or .zst)"
         )
     yield from (Found(path, searched=True) for path in sorted(paths))
+
+
+def walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk down a directory as `os.walk` does, folders sorted, into none twice; where it is no directory: nothing.
+
+    Raises:
+        SourceError: A folder cannot be read.
+    """
+    if not os.path.isdir(directory):  # noqa: PTH112 - a name too long is no directory, not an error
+        return
+    seen: set[tuple[int, int]] = set()  # links may lead back to where the walk has been
+    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
+        folders.sort()
+        place = Path(folder).stat()
+        if (place.st_dev, place.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        yield folder, folders, files
 
 
 def _refuse(error: OSError) -> None:

@@ -14,12 +14,12 @@ from msgspec import Struct
 from polars_export.decode import parse
 from polars_export.decode.explain import first_mismatch, name_of
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.sources.find import find_sources
+from polars_export.sources.find import find_sources, walk
 from polars_export.sources.scan import JsonScan
 from polars_export.sources.stream import STDIN, ByteStream, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from polars_export.sources.find import Source, Sources
 
@@ -107,7 +107,7 @@ def sets_of_stores(sources: Sources) -> list[str]:
     found: dict[str, str] = {}
     for source in _given(sources):
         for match in _matches(source):
-            for folder, folders, _ in _walk(match):
+            for folder, folders, _ in walk(match):
                 if set(folders) >= _STORE:
                     sets = str(Path(folder, "sets"))
                     found.setdefault(os.path.realpath(sets), sets)
@@ -144,7 +144,7 @@ def _find(source: str) -> Iterable[str]:
     if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         return (found.path for found in find_sources(source))
     paths: list[str] = []
-    for folder, folders, files in _walk(source):
+    for folder, folders, files in walk(source):
         if set(folders) >= _STORE:
             folders[:] = ["sets"]
             continue
@@ -152,25 +152,6 @@ def _find(source: str) -> Iterable[str]:
     if not paths:
         raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
     return sorted(paths)
-
-
-def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk down a directory as `os.walk` does, into no folder twice; no directory: nothing."""
-    if not os.path.isdir(directory):  # noqa: PTH112 - as above
-        return
-    seen: set[tuple[int, int]] = set()  # links may lead back to where the search has been
-    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        folders.sort()
-        place = Path(folder).stat()
-        if (place.st_dev, place.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((place.st_dev, place.st_ino))
-        yield folder, folders, files
-
-
-def _refuse(error: OSError) -> None:
-    raise SourceError(str(error.filename), error.strerror or str(error))
 
 
 def _read_eval_set(path: str) -> Json:

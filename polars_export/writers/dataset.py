@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from polars_export.errors import OptionError, OutputError
+from polars_export.writers.disk import flush_to_disk, reported
 from polars_export.writers.jsonlines import JsonLinesWriter
 from polars_export.writers.parquet import ROW_GROUP_ROWS
 
@@ -82,7 +83,7 @@ def check_directory(output: str, overwrite: bool, sources: Iterable[str] = ()) -
             be overwritten; or its parent does not exist or cannot be written to.
     """
     path = Path(os.path.realpath(output))
-    with _reported(output):
+    with reported(output):
         if not path.parent.is_dir():
             raise OutputError(output, f"the directory {path.parent} does not exist")
         if not os.access(path.parent, os.W_OK):
@@ -119,7 +120,7 @@ def open_dataset(output: str, schema: pa.Schema, absent: Sequence[str], plan: Pl
     """
     path = Path(os.path.realpath(output))  # a link stays a link: what it points to is replaced
     work = path.with_name(f".polars-export-{secrets.token_hex(4)}.part")
-    with _reported(output):
+    with reported(output):
         (work / "data").mkdir(parents=True)
     try:
         writer = DatasetWriter(output, work, schema, absent, plan)
@@ -128,7 +129,7 @@ def open_dataset(output: str, schema: pa.Schema, absent: Sequence[str], plan: Pl
             writer.finish()
         finally:
             writer.close()
-        with _reported(output):
+        with reported(output):
             _publish(work, path, overwrite=plan.overwrite)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -152,7 +153,7 @@ class DatasetWriter:
 
     def write(self, split: str, records: pa.Table) -> None:
         """Append records to a split; strings may still be views, and JSON may still be strings."""
-        with _reported(self._output):
+        with reported(self._output):
             for batch in records.cast(self._text_schema).to_batches():
                 if split not in self._splits:
                     stem = self._work / "data" / split
@@ -162,7 +163,7 @@ class DatasetWriter:
     def finish(self) -> tuple[Shard, ...]:
         """Close the shards, give them their final names and return them: those of `train` first, then by split."""
         if self._shards is None:
-            with _reported(self._output):
+            with reported(self._output):
                 names = sorted(self._splits, key=lambda split: (split != "train", split))
                 self._shards = tuple(shard for split in names for shard in self._finished(split))
         return self._shards
@@ -179,7 +180,7 @@ class DatasetWriter:
 
     def add_file(self, name: str, text: str) -> None:
         """Write a text beside `data/`."""
-        with _reported(self._output):
+        with reported(self._output):
             (self._work / name).write_text(text, encoding="utf-8", newline="\n")
 
     def close(self) -> None:
@@ -308,15 +309,15 @@ def _list_ends(array: pa.ListArray) -> pa.Array:
 
 def _publish(work: Path, path: Path, *, overwrite: bool) -> None:
     for file in work.iterdir():
-        _flush_to_disk(file)  # `data` among them; the shards are on disk already
-    _flush_to_disk(work)
+        flush_to_disk(file)  # `data` among them; the shards are on disk already
+    flush_to_disk(work)
     if overwrite and path.is_dir() and any(path.iterdir()):
         _exchange(work, path)
     else:
         work.rename(path)  # takes the place of an empty directory, refuses any other
-    _flush_to_disk(path.parent)
+    flush_to_disk(path.parent)
     if work.exists():
-        with _reported(f"{work} (which is what {path} was)"):
+        with reported(f"{work} (which is what {path} was)"):
             shutil.rmtree(work)
 
 
@@ -335,19 +336,3 @@ def _exchange(new: Path, old: Path) -> None:
         aside.rename(old)
         raise
     aside.rename(new)
-
-
-@contextmanager
-def _reported(output: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(output, error.strerror or str(error)) from error
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from polars_export.errors import OptionError, OutputError
 from polars_export.writers.dataset import check_directory
+from polars_export.writers.disk import flush_to_disk, reported
 from polars_export.writers.jsonlines import JsonLinesWriter
 from polars_export.writers.parquet import ParquetWriter
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["STDOUT", "Writer", "check_output", "open_writer"]
 
 STDOUT = "-"
+_NAME_OF_STDOUT = "standard output"
 
 _COMPRESSION = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 _ENDINGS = (*_COMPRESSION, ".parquet")
@@ -57,7 +59,7 @@ def check_output(output: str, sources: Sequence[str], *, overwrite: bool) -> boo
             )
         check_directory(output, overwrite, sources)
         return True
-    with _reported(output):
+    with reported(output):
         if path.is_dir():
             raise OutputError(output, "is a directory")
         if not path.parent.is_dir():
@@ -78,9 +80,10 @@ def open_writer(output: str, schema: pa.Schema, absent: Sequence[str]) -> Iterat
     Raises:
         OutputError: It could not be written.
     """
+    name = _NAME_OF_STDOUT if output == STDOUT else output
     with _standard_output() if output == STDOUT else _published(output) as file:
-        with _reported(output):
-            writer = _ReportingWriter(_writer(file, output, schema, absent), output)
+        with reported(name):
+            writer = _ReportingWriter(_writer(file, output, schema, absent), name)
         try:
             yield writer
         except BaseException:
@@ -105,29 +108,20 @@ class _ReportingWriter:
         self._output = output
 
     def write(self, records: pa.Table) -> None:
-        with _reported(self._output):
+        with reported(self._output):
             self._writer.write(records)
 
     def close(self) -> None:
-        with _reported(self._output):
+        with reported(self._output):
             self._writer.close()
-
-
-@contextmanager
-def _reported(output: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        name = "standard output" if output == STDOUT else output
-        raise OutputError(name, error.strerror or str(error)) from error
 
 
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
     if sys.stdout is None:
-        raise OutputError("standard output", "is closed")
+        raise OutputError(_NAME_OF_STDOUT, "is closed")
     yield sys.stdout.buffer
-    with _reported(STDOUT):
+    with reported(_NAME_OF_STDOUT):
         sys.stdout.buffer.flush()
 
 
@@ -135,22 +129,14 @@ def _standard_output() -> Iterator[BinaryIO]:
 def _published(output: str) -> Iterator[BinaryIO]:
     path = Path(os.path.realpath(output))  # a link stays a link: what it points to is replaced
     part = path.with_name(f".polars-export-{secrets.token_hex(4)}.part")
-    with _reported(output):
+    with reported(output):
         file = part.open("xb")
     try:
         with file:
             yield file
-        with _reported(output):
-            _flush_to_disk(part)
+        with reported(output):
+            flush_to_disk(part)
             part.replace(path)
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
