@@ -6,7 +6,6 @@ columns there are, and what they mean, is said in `schema`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -47,7 +46,8 @@ _COUNTED: dict[type, str] = {
     Extension: "extension_blocks",
     UnknownBlock: "unknown_blocks",
 }
-_LONG_INTEGER = re.compile(rb"\d{19}")
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_LONG_INTEGER = b"0" * 19  # digits that an integer beyond 64 bits has at least; found so ten times as fast as by a regex
 _USAGE_KINDS = ("input", "output", "cache_read", "cache_write", "total")
 
 
@@ -115,7 +115,7 @@ def _turn_columns(turns: Sequence[Turn]) -> Columns:
     contents = [turn.assistant_message.content for turn in turns]
     return {
         "turn_index": pl.Series([turn.turn_index for turn in turns], dtype=pl.Int64),
-        "text": strings([_text(blocks) for blocks in contents]),
+        "text": _texts(contents),
         "tool_result_count": _lengths([turn.tool_results for turn in turns]),
         **_block_counts(contents),
     }
@@ -126,7 +126,7 @@ def _tool_calls(turns: Sequence[Turn], *, sort_keys: bool, exact: bool) -> pa.Li
     encode_lines = _ENCODE_SORTED if sort_keys else _ENCODE
     # One line per value: encoding them together and splitting is cheaper than one call and one string for each.
     encoded = encode_lines([call.arguments for call in calls])
-    if not exact and _LONG_INTEGER.search(encoded):
+    if not exact and _LONG_INTEGER in encoded.translate(_DIGITS_TO_ZERO):
         encoded = encode_lines([_within_64_bits(call.arguments) for call in calls])
     arguments = encoded.decode().split("\n")[:-1]
     columns = {
@@ -201,15 +201,22 @@ def _tool_results(turns: Sequence[ConversationTurn]) -> pa.ListArray:
     results = [result for turn in turns for result in turn.tool_results]
     columns = {
         "tool_call_id": strings([result.tool_call_id for result in results]),
-        "text": strings([_text(result.content) for result in results]),
+        "text": _texts([result.content for result in results]),
         "is_error": pl.Series([result.is_error for result in results], dtype=pl.Boolean),
     }
     return lists(_lengths([turn.tool_results for turn in turns]), structs({n: arrow(c) for n, c in columns.items()}))
 
 
-def _text(blocks: Sequence[Any]) -> str:
-    if len(blocks) == 1 and type(blocks[0]) is Text:  # nearly always
-        return blocks[0].text
+def _texts(contents: Sequence[Sequence[Any]]) -> pl.Series:
+    """Join the text blocks of every message; most messages start with their only one."""
+    return strings(
+        [
+            blocks[0].text if len(blocks) == 1 and type(blocks[0]) is Text else _joined(blocks) for blocks in contents
+        ]
+    )
+
+
+def _joined(blocks: Sequence[Any]) -> str:
     return "".join([block.text for block in blocks if type(block) is Text])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polars_export.nested import arrow, lists, structs
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["JsonLinesWriter", "encode"]
 
 _POSITIVE_EXPONENT = re.compile(rb'(?<!\\)(":-?[0-9.]+e)\+')  # of a number that is the value of a key
+
+_LEAST_WITH_EXPONENT = 1e16
 
 
 def encode(records: pa.Table, schema: pa.Schema, absent: Sequence[str]) -> bytes:
@@ -32,7 +35,7 @@ def encode(records: pa.Table, schema: pa.Schema, absent: Sequence[str]) -> bytes
     buffer = io.BytesIO()
     pl.DataFrame(pa.table(columns, names=schema.names)).write_ndjson(buffer)
     text = buffer.getvalue()
-    if b"e+" in text:  # the reference writes 1e20 where Polars writes 1e+20
+    if any(map(_has_positive_exponents, columns)):  # the reference writes 1e20 where Polars writes 1e+20
         text = _POSITIVE_EXPONENT.sub(rb"\1", text)
     for key in absent:
         text = text.replace(b',"%s":null' % key.encode(), b"")
@@ -71,6 +74,15 @@ class _Marks:
         pieces: list[bytes] = re.split(rb'"%s-(\d+)"' % self._name.encode(), text)
         pieces[1::2] = [next(self._values[int(mark)]).encode() for mark in pieces[1::2]]  # type: ignore[union-attr]
         return b"".join(pieces)
+
+
+def _has_positive_exponents(array: pa.Array) -> bool:
+    """Return whether an array holds numbers that are written with an exponent; looking at the text takes far longer."""
+    if pa.types.is_floating(array.type):
+        return any(abs(bound) >= _LEAST_WITH_EXPONENT for bound in pc.min_max(array).as_py().values() if bound)
+    if pa.types.is_nested(array.type):
+        return any(map(_has_positive_exponents, array.flatten() if pa.types.is_struct(array.type) else [array.values]))
+    return False
 
 
 def _holds_json(kind: pa.DataType) -> bool:
