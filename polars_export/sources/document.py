@@ -11,6 +11,7 @@ from polars_export.chunk import Chunk, Origin
 from polars_export.decode import parse
 from polars_export.decode.explain import name_of
 from polars_export.errors import BadRecordError, SourceError
+from polars_export.sources.elements import Lookahead
 from polars_export.sources.scan import JsonScan
 from polars_export.sources.stream import ByteStream, Window
 
@@ -47,6 +48,7 @@ class _Document:
     def __init__(self, window: Window) -> None:
         self._window = window
         self._scan = JsonScan(window)
+        self._lookahead = Lookahead(window)
         self._around = b""  # the document without its case results
 
     def open(self) -> str | None:
@@ -64,26 +66,27 @@ class _Document:
         return eval_set_id
 
     def elements(self, eval_set_id: str | None) -> Iterator[Chunk]:
-        """Yield the case results, as many at a time as the window holds without growing."""
+        """Yield the case results, as many at a time as the window holds; it grows for one that is larger."""
         scan, window = self._scan, self._window
         index, at = 0, scan.skip_space(0)
+        self._lookahead.learn(b"," + bytes(window.view(at)), at)  # what follows a `[` mostly follows a `,` too
         spans: list[tuple[int, int]] = []
         while scan.byte(at) != b"]":
             if scan.byte(at) != b"{":
                 raise self._bad(f"$.case_results[{index + len(spans)}]", "an object", self._found(at))
-            end = scan.end_of_nested(at)
-            if spans and (end is None or at >= window.size):
+            found = [] if spans and at >= window.size else self._from(at)
+            if found:
+                spans += found
+                at = self._next(spans[-1][1], index + len(spans))
+            elif spans:
                 yield self._chunk(spans, index, eval_set_id)
                 index += len(spans)
                 window.drop(at)
                 spans, at = [], 0
-                continue
-            if end is None:
-                if not window.more():
-                    raise self._bad(f"$.case_results[{index}]", "the rest of the case result", "the end of the file")
-                continue
-            spans.append((at, end))
-            at = self._next(end, index + len(spans))
+            elif self._lookahead.waits(at):
+                window.more()  # if there is none, it does not wait any longer
+            elif not window.more():
+                raise self._bad(f"$.case_results[{index}]", "the rest of the case result", "the end of the file")
         if spans:
             yield self._chunk(spans, index, eval_set_id)
         window.drop(at)
@@ -114,9 +117,20 @@ class _Document:
         self._around = bytes(self._window.view(at + 1))
         self._window.drop(at + 1)
 
-    def _next(self, at: int, index: int) -> int:
+    def _from(self, at: int) -> list[tuple[int, int]]:
+        """Return where elements start and end, the first at an offset; none if the window has but a part of it."""
+        spans = self._lookahead.elements(at)
+        if spans or self._lookahead.waits(at):
+            return spans
+        end = self._scan.end_of_nested(at)
+        if end is None:
+            return []
+        self._lookahead.miss()
+        return [(at, end)]
+
+    def _next(self, end: int, index: int) -> int:
         """Return the offset of the next element, or of the `]` behind the last."""
-        at = self._scan.skip_space(at)
+        at = self._scan.skip_space(end)
         if self._scan.byte(at) == b"]":
             return at
         if self._scan.byte(at) != b",":
@@ -124,12 +138,13 @@ class _Document:
         at = self._scan.skip_space(at + 1)
         if self._scan.byte(at) == b"]":
             raise self._bad(f"$.case_results[{index}]", "a case result behind the `,`", "`]`")
+        self._lookahead.learn(bytes(self._window.view(at)[end:]), at)
         return at
 
     def _chunk(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Chunk:
         positions = range(index, index + len(spans))
         data = self._window.view(spans[-1][1])
-        return Chunk(self._window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id)
+        return Chunk(self._window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id, self._window.offset)
 
     def _value(self, at: int) -> object:
         end = self._scan.end_of_value(at)

@@ -1,0 +1,310 @@
+"""The case results of a document are cut as its JSON says, whatever it looks like and however little of it is held."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polars_export.chunk import Origin
+from polars_export.errors import BadRecordError
+from polars_export.sources import elements, stream
+from polars_export.sources.document import document_chunks
+from polars_export.sources.elements import Lookahead
+from polars_export.sources.scan import JsonScan
+from polars_export.sources.stream import ByteStream, Window
+from tests.builders import case_result, document, turn
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from polars_export.chunk import Chunk
+
+TEXTS = ['},{"case_id":', '"}, {"case_id": "', '\n    },\n    {\n      "case_id": ', "}]", "\\", '\\"', "{[", "é😀", ""]
+PARTS: list[Any] = [[], {}, [[]], [{}], {"case_id": {}}, [{"a": "]"}, {"b": [1]}]]
+VALUES = st.sampled_from([*TEXTS, *PARTS, 0, -1.5e300, True, None])
+NESTED = st.lists(st.fixed_dictionaries({"case_id": VALUES}, optional={"more": VALUES}), max_size=3)
+CASES = st.fixed_dictionaries({"case_id": VALUES}, optional={"of": NESTED, "in": st.lists(NESTED, max_size=2)})
+ODD_CASES = st.dictionaries(st.sampled_from([*TEXTS, "case_id", "score"]), VALUES, max_size=2)
+no_deadline = settings(deadline=None)  # a machine may be busy
+WINDOWS = st.sampled_from([1, 8, 60, 200, 1000, 1 << 16])
+AROUND = st.dictionaries(st.sampled_from(["summary", "timestamp", "a"]), VALUES, max_size=2)
+
+
+class Style:
+    """Where a document has white space: as a serializer puts it, or anywhere."""
+
+    def __init__(self, newline: str, indent: str, comma: str = ",", colon: str = ": ") -> None:
+        self._newline, self._indent = newline, indent
+        self._comma, self._colon = comma, colon
+
+    def line(self, depth: int) -> str:
+        return self._newline + self._indent * depth if self._newline else ""
+
+    def comma(self) -> str:
+        return self._comma
+
+    def colon(self) -> str:
+        return self._colon
+
+    def write(self, value: object, depth: int = 0) -> str:
+        if isinstance(value, dict):
+            parts = [json.dumps(key) + self.colon() + self.write(part, depth + 1) for key, part in value.items()]
+            return self._enclose("{", parts, "}", depth)
+        if isinstance(value, list):
+            return self._enclose("[", [self.write(part, depth + 1) for part in value], "]", depth)
+        return json.dumps(value, ensure_ascii=depth % 2 == 0)
+
+    def _enclose(self, opening: str, parts: list[str], closing: str, depth: int) -> str:
+        if not parts:
+            return opening + closing
+        inside = "".join(self.line(depth + 1) + part + self.comma() for part in parts[:-1])
+        return opening + inside + self.line(depth + 1) + parts[-1] + self.line(depth) + closing
+
+
+class Mixed(Style):
+    """No two places need be alike."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        super().__init__("", "")
+        self._spaces = draw(st.lists(st.text(" \t\r\n", max_size=2), min_size=1, max_size=20))
+        self._next = 0
+
+    def line(self, depth: int) -> str:
+        self._next += 1 + depth
+        return self._spaces[self._next % len(self._spaces)]
+
+    def comma(self) -> str:
+        return self.line(1) + "," + self.line(0)
+
+    def colon(self) -> str:
+        return self.line(0) + ":" + self.line(1)
+
+
+STYLES = {
+    "two spaces": Style("\n", "  "),
+    "four spaces": Style("\n", "    "),
+    "tabs": Style("\n", "\t"),
+    "no indent": Style("\n", ""),
+    "windows": Style("\r\n", "  "),
+    "compact": Style("", "", ",", ":"),
+    "on one line": Style("", "", ", "),
+}
+
+
+@st.composite
+def styles(draw: st.DrawFn) -> Style:
+    return Mixed(draw) if draw(st.booleans()) else STYLES[draw(st.sampled_from(sorted(STYLES)))]
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[list[Any], bytes]:
+    """Some cases, and the text of a document that holds them."""
+    cases = draw(st.lists(CASES | ODD_CASES if draw(st.booleans()) else CASES, max_size=12))
+    value: dict[str, Any] = {**draw(AROUND), "eval_set_id": "set", "case_results": cases}
+    if draw(st.booleans()):
+        value = {key: value[key] for key in reversed(value)}
+    return cases, draw(styles()).write(value).encode()
+
+
+def chunks_of(text: bytes, window_bytes: int) -> list[tuple[Chunk, list[bytes]]]:
+    """Return the chunks of a document with their records, read through a window of some size."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "CHUNK_BYTES", window_bytes)
+        path = Path(folder) / "run.json"
+        path.write_bytes(text)
+        with ByteStream(str(path)) as opened:
+            window = Window(opened)
+            return [
+                (chunk, [bytes(chunk.data[start:end]) for start, end in chunk.spans])
+                for chunk in document_chunks(window)
+            ]
+
+
+def records_of(text: bytes, window_bytes: int) -> list[bytes]:
+    return [record for _, records in chunks_of(text, window_bytes) for record in records]
+
+
+def outcome(text: bytes, window_bytes: int) -> list[bytes] | str:
+    """Return the records of a document, or what is wrong with it."""
+    try:
+        return records_of(text, window_bytes)
+    except BadRecordError as error:
+        return f"{error.json_path}: {error.expected}, {error.found}"
+
+
+def scanned_outcome(text: bytes, window_bytes: int) -> list[bytes] | str:
+    """Return the same without looking ahead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lookahead, "elements", lambda *_: [])
+        return outcome(text, window_bytes)
+
+
+def scans(text: bytes, window_bytes: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many case results are scanned bracket by bracket."""
+    scanned: list[int] = []
+    scan = JsonScan.end_of_nested
+
+    def spy(self: JsonScan, at: int) -> int | None:
+        scanned.append(at)
+        return scan(self, at)
+
+    monkeypatch.setattr(JsonScan, "end_of_nested", spy)
+    records_of(text, window_bytes)
+    return len(scanned)
+
+
+def runs(count: int, *, words: int = 20) -> dict[str, Any]:
+    return document(*[case_result(str(number), turn("word " * words)) for number in range(count)])
+
+
+def parted_by_spaces(cases: list[dict[str, Any]]) -> bytes:
+    """Return a document in which no two case results are parted by the same bytes."""
+    parts = [json.dumps(case) + " " * number for number, case in enumerate(cases, 1)]
+    return ('{"eval_set_id": "set", "case_results": [' + ",".join(parts) + "]}").encode()
+
+
+@no_deadline
+@given(documents(), WINDOWS)
+def test_the_records_are_the_elements_of_case_results(made: tuple[list[Any], bytes], window_bytes: int) -> None:
+    cases, text = made
+    chunks = chunks_of(text, window_bytes)
+    assert [json.loads(record) for _, records in chunks for record in records] == cases
+    assert [position for chunk, _ in chunks for position in chunk.positions] == list(range(len(cases)))
+    assert all(chunk.origin is Origin.DOCUMENT and chunk.eval_set_id == "set" for chunk, _ in chunks)
+
+
+@no_deadline
+@given(documents(), WINDOWS)
+def test_looking_ahead_makes_no_difference(made: tuple[list[Any], bytes], window_bytes: int) -> None:
+    _, text = made
+    assert outcome(text, window_bytes) == scanned_outcome(text, window_bytes)
+
+
+@no_deadline
+@given(documents(), WINDOWS, st.data())
+def test_a_document_that_is_cut_off_is_refused_as_by_a_scan(
+    made: tuple[list[Any], bytes], window_bytes: int, data: st.DataObject
+) -> None:
+    _, text = made
+    cut = text[: data.draw(st.integers(text.index(b"["), len(text) - 1))]
+    assert isinstance(outcome(cut, window_bytes), str)
+    assert outcome(cut, window_bytes) == scanned_outcome(cut, window_bytes)
+
+
+@no_deadline
+@given(documents(), WINDOWS, st.data())
+def test_a_damaged_document_is_read_or_refused_as_by_a_scan(
+    made: tuple[list[Any], bytes], window_bytes: int, data: st.DataObject
+) -> None:
+    _, text = made
+    marks = [at for at, byte in enumerate(text) if byte in b'{}[],:"']
+    at = data.draw(st.sampled_from(marks))
+    damage = data.draw(st.sampled_from([b"", b",", b"}", b"{", b"]", b'"', b"7", b"\\", b"\xff", b"\n", b"\x00"]))
+    damaged = text[:at] + damage + text[at + data.draw(st.integers(0, 1)) :]
+    assert outcome(damaged, window_bytes) == scanned_outcome(damaged, window_bytes)
+
+
+@pytest.mark.parametrize("window_bytes", [1, 2_000, 30_000, 1 << 21])
+@pytest.mark.parametrize("style", STYLES)
+def test_every_style_is_cut_alike(style: str, window_bytes: int) -> None:
+    value = runs(100)
+    records = records_of(STYLES[style].write(value).encode(), window_bytes)
+    assert [json.loads(record) for record in records] == value["case_results"]
+
+
+@pytest.mark.parametrize("style", ["two spaces", "compact", "on one line"])
+def test_the_window_may_end_anywhere(style: str) -> None:
+    nested = {"case_id": "b", "of": [{"case_id": "x"}, {"case_id": "y"}]}
+    cases: list[dict[str, Any]] = [{"case_id": "a"}, nested, {"case_id": "c"}]
+    text = STYLES[style].write(document(*cases)).encode()
+    for window_bytes in range(1, len(text) + 2):
+        assert [json.loads(record) for record in records_of(text, window_bytes)] == cases
+
+
+@pytest.mark.parametrize("other", ["7", "[]", '[{"case_id": "d"}]', "null", '"}"'])
+@pytest.mark.parametrize("window_bytes", [8, 1 << 16])
+def test_what_is_no_object_is_refused_wherever_it_stands(other: str, window_bytes: int) -> None:
+    cases: list[Any] = [{"case_id": name} for name in "abc"]
+    for place in range(4):
+        every = [*cases[:place], json.loads(other), *cases[place:]]
+        text = json.dumps(document(*every), indent=2).encode()
+        found = outcome(text, window_bytes)
+        assert isinstance(found, str)
+        assert found.startswith(f"$.case_results[{place}]: an object, ")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("style", STYLES)
+def test_few_case_results(style: str, count: int) -> None:
+    value = runs(count)
+    records = records_of(STYLES[style].write(value).encode(), 1 << 21)
+    assert [json.loads(record) for record in records] == value["case_results"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_objects_that_part_alike_deeper_are_no_case_results(style: str) -> None:
+    """In compact documents they do; a wrong guess is found out, and the case scanned."""
+    cases = [{"case_id": str(number), "of": [{"case_id": "x"}, {"case_id": "y"}]} for number in range(200)]
+    text = STYLES[style].write(document(*cases)).encode()
+    for window_bytes in (8, 300, 5_000, 1 << 21):
+        assert [json.loads(record) for record in records_of(text, window_bytes)] == cases
+
+
+@pytest.mark.parametrize("window_bytes", [20_000, 1 << 21])
+@pytest.mark.parametrize("style", sorted(STYLES.keys() - {"on one line"}))
+def test_no_case_result_is_scanned_where_a_serializer_wrote_them(
+    style: str, window_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert scans(STYLES[style].write(runs(100)).encode(), window_bytes, monkeypatch) == 0
+
+
+def test_one_case_result_is_scanned_to_learn_how_they_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scans(json.dumps(runs(100)).encode(), 20_000, monkeypatch) == 1
+
+
+def test_case_results_larger_than_the_window_are_not_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = runs(3)
+    value["case_results"] += runs(4, words=4_000)["case_results"]
+    assert scans(json.dumps(value, indent=2).encode(), 8_000, monkeypatch) == 0
+
+
+def test_where_the_style_changes_little_more_is_held() -> None:
+    pretty, compact = STYLES["two spaces"].write(runs(40)), STYLES["compact"].write(runs(400)["case_results"])
+    text = pretty.replace('"case_results": [', '"case_results": [' + compact[1:-1] + ",", 1).encode()
+    chunks = chunks_of(text, 10_000)
+    assert sum(len(records) for _, records in chunks) == 440
+    assert max(len(chunk.data) for chunk, _ in chunks) <= 8 * 10_000 * 2
+
+
+def test_where_no_two_are_parted_alike_they_are_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = parted_by_spaces([case_result(str(number)) for number in range(300)])
+    assert len(chunks_of(text, 10_000)) < len(text) / 5_000
+    assert scans(text, 10_000, monkeypatch) > 250
+
+
+def test_scanned_chunks_are_no_larger_than_a_window_or_one_case_result() -> None:
+    text = parted_by_spaces([case_result("large", turn("word " * 20_000)), *runs(100)["case_results"]])
+    chunks = chunks_of(text, 10_000)
+    assert len(chunks[0][1]) == 1
+    assert max(len(chunk.data) for chunk, _ in chunks[1:]) <= 20_000
+
+
+def test_wrong_guesses_become_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [{"case_id": str(number), "of": [{"case_id": "x"}, {"case_id": "y"}]} for number in range(200)]
+    text = STYLES["compact"].write({**document(*cases), "more": [{"case_id": "x"}, {"case_id": "y"}]}).encode()
+    guesses: list[bytes] = []
+    decode = elements._decode  # noqa: SLF001 - the work that is to be rare
+
+    def spy(data: bytes) -> list[msgspec.Raw]:
+        guesses.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(elements, "_decode", spy)
+    assert [json.loads(record) for record in records_of(text, 1 << 16)] == cases
+    assert 1 < len(guesses) < 10
