@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import polars_export as pe
 from benchmarks.data import RUNS_PER_CASE, case_results
 from polars_export.conversation import reference_conversations
 from polars_export.decode import TraceDecoder
-from polars_export.flatten import flatten
+from polars_export.detail import Detail
+from polars_export.flatten import Rows, flatten
 from polars_export.formats import record_format
-from polars_export.schema import Detail
+from polars_export.pipeline.job import Job, PartTask
+from polars_export.pipeline.work import Workshop
 from polars_export.scoring import qualifies
-from polars_export.selection import candidates, pairs
-from polars_export.sources import Reading, find_sources
+from polars_export.selection import pairs
+from polars_export.sources import Reading, find_sources, parts_of
 from polars_export.tables import Tables
-from polars_export.writers import encode
-from polars_export.writers.parquet import ParquetWriter
+from polars_export.writers.blocks import BlockWriter, Encoding
+from polars_export.writers.jsonlines import encode
+from polars_export.writers.parquet import encode_row_group
+from polars_export.writers.stitch import ParquetStitcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from polars_export.chunk import Chunk
-    from polars_export.decode import Decoded
     from polars_export.flatten import Batch
 
     Benchmark = Callable[..., Any]
 
 CHUNK_TRACES = 100  # about what a chunk holds
+ROW_GROUPS = 10
 FORMATS = ["chatml", "dpo", "sharegpt"]
 
 
@@ -45,7 +50,6 @@ class Steps:
 
     source: Path
     chunk: Chunk
-    decoded: Decoded
     batch: Batch
     tables: Tables
 
@@ -56,17 +60,22 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
     with source.open("w", encoding="utf-8") as file:
         for case in islice(case_results(), CHUNK_TRACES):
             file.write(json.dumps(case, ensure_ascii=False, separators=(",", ":")) + "\n")
-    chunk = next(Reading(find_sources(source)).chunks())
+    chunk = next(chunks(source))
     assert len(chunk.spans) == CHUNK_TRACES
-    decoded = TraceDecoder(Detail.RECORDS).decode(chunk)
-    batch = flatten(decoded, sort_arguments=True)
-    return Steps(source, chunk, decoded, batch, Tables.of(batch))
+    batch = flatten(TraceDecoder(Detail.RECORDS).decode(chunk).traces, Detail.RECORDS)
+    return Steps(source, chunk, batch, Tables.of(batch))
+
+
+def chunks(source: Path) -> Iterator[Chunk]:
+    for part in parts_of(find_sources(source)):
+        for segment in part:
+            yield from Reading(segment).chunks()
 
 
 @pytest.mark.benchmark(group="1 read")
 def test_read(benchmark: Benchmark, steps: Steps) -> None:
     def read() -> int:
-        return sum(len(chunk.spans) for chunk in Reading(find_sources(steps.source)).chunks())
+        return sum(len(chunk.spans) for chunk in chunks(steps.source))
 
     assert benchmark(read) == CHUNK_TRACES
 
@@ -81,7 +90,20 @@ def test_decode(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
 @pytest.mark.parametrize("detail", Detail, ids=lambda detail: detail.name.lower())
 def test_flatten(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
     decoded = TraceDecoder(detail).decode(steps.chunk)
-    assert benchmark(flatten, decoded, sort_arguments=True).traces.num_rows == CHUNK_TRACES
+
+    def gather() -> Batch:
+        rows = Rows(detail, sort_arguments=True)
+        rows.add(decoded.traces, decoded.chunk)
+        return rows.batch()
+
+    assert benchmark(gather).traces.num_rows == CHUNK_TRACES
+
+
+@pytest.mark.benchmark(group="3 skim: read, decode in outline, score and say where a trace stands")
+def test_skim(benchmark: Benchmark, steps: Steps, tmp_path: Path) -> None:
+    (part,) = parts_of(find_sources(steps.source))
+    workshop = Workshop(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
+    assert benchmark(workshop.skim_part, PartTask(0, part), lambda *_: None).traces.height == CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="4 select")
@@ -97,8 +119,8 @@ def test_score_and_threshold(benchmark: Benchmark, steps: Steps) -> None:
 
 @pytest.mark.benchmark(group="4 select")
 def test_pairs(benchmark: Benchmark, steps: Steps) -> None:
-    traces = steps.tables.traces.with_columns(first_seen="trace").lazy()
-    assert benchmark(lambda: pairs(candidates(traces)).collect()).height == CHUNK_TRACES / RUNS_PER_CASE
+    traces = steps.tables.traces.lazy()
+    assert benchmark(lambda: pairs(traces).collect()).height == CHUNK_TRACES / RUNS_PER_CASE
 
 
 @pytest.mark.benchmark(group="5 converse")
@@ -124,22 +146,52 @@ def test_json_lines(benchmark: Benchmark, steps: Steps, name: str) -> None:
 
 @pytest.mark.benchmark(group="7 write")
 @pytest.mark.parametrize("name", FORMATS)
-def test_parquet(benchmark: Benchmark, steps: Steps, name: str) -> None:
+def test_row_group(benchmark: Benchmark, steps: Steps, name: str) -> None:
     options = pe.ExportOptions(name)
     format_ = record_format(options)
     records = format_.render(steps.tables, options).records
+    encoded = benchmark(encode_row_group, records, format_.schema(options), for_hub=False)
+    assert pq.read_metadata(io.BytesIO(encoded)).num_rows == records.num_rows
 
-    def write() -> bytes:
+
+@pytest.mark.benchmark(group="7 write")
+@pytest.mark.parametrize("file_type", ["jsonl", "parquet"])
+def test_blocks_of_a_repository(
+    benchmark: Benchmark, steps: Steps, file_type: Literal["jsonl", "parquet"], tmp_path: Path
+) -> None:
+    options = pe.ExportOptions("chatml")
+    format_ = record_format(options)
+    encoding = Encoding(format_.schema(options), format_.ABSENT, file_type, for_hub=True)
+    records = format_.render(steps.tables, options).records
+
+    def write() -> int:
+        with closing(BlockWriter(tmp_path / "part", encoding, "out")) as writer:
+            writer.write("train", records)
+        return sum(block.rows for block in writer.blocks)
+
+    assert benchmark(write) == CHUNK_TRACES
+
+
+@pytest.mark.benchmark(group="8 stitch row groups")
+@pytest.mark.parametrize("name", FORMATS)
+def test_stitch(benchmark: Benchmark, steps: Steps, name: str) -> None:
+    options = pe.ExportOptions(name)
+    format_ = record_format(options)
+    records = format_.render(steps.tables, options).records
+    encoded = encode_row_group(records, format_.schema(options), for_hub=False)
+
+    def stitch() -> bytes:
         file = io.BytesIO()
-        writer = ParquetWriter(file, format_.schema(options))
-        writer.write(records)
-        writer.close()
+        stitcher = ParquetStitcher(file)
+        for _ in range(ROW_GROUPS):
+            stitcher.add(encoded)
+        stitcher.close()
         return file.getvalue()
 
-    assert pa.parquet.read_table(io.BytesIO(benchmark(write))).num_rows == records.num_rows
+    assert pq.read_metadata(io.BytesIO(benchmark(stitch))).num_row_groups == ROW_GROUPS
 
 
-@pytest.mark.benchmark(group="8 all")
+@pytest.mark.benchmark(group="9 all")
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_export(benchmark: Benchmark, steps: Steps, name: str, ending: str, tmp_path: Path) -> None:

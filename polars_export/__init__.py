@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         OutputError,
         SerializationError,
         SourceError,
+        WorkerError,
     )
     from polars_export.flatten import Batch
     from polars_export.options import ExportOptions, Target, TrainingFormat
-    from polars_export.pipeline import export, iter_batches, read_traces, read_turns
+    from polars_export.pipeline import export
+    from polars_export.pipeline.read import iter_batches, read_traces, read_turns
     from polars_export.report import ExportReport, LeftOut
     from polars_export.reporter import (
         Artifact,
@@ -52,10 +54,12 @@ _HOMES = {
         "OutputError",
         "SerializationError",
         "SourceError",
+        "WorkerError",
     ),
     "polars_export.flatten": ("Batch",),
     "polars_export.options": ("ExportOptions", "Target", "TrainingFormat"),
-    "polars_export.pipeline": ("export", "iter_batches", "read_traces", "read_turns"),
+    "polars_export.pipeline": ("export",),
+    "polars_export.pipeline.read": ("iter_batches", "read_traces", "read_turns"),
     "polars_export.report": ("ExportReport", "LeftOut"),
     "polars_export.reporter": (
         "Artifact",
@@ -98,6 +102,7 @@ __all__ = [
     "TrainingExporter",
     "TrainingFormat",
     "TrainingReporter",
+    "WorkerError",
     "__version__",
     "export",
     "export_traces",

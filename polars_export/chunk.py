@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ class Chunk:
 
     `data[start:end]` is a record for each of the `spans`. `data` may be a view of a buffer that the next chunk reuses:
     decode before asking for that one. `positions` are line numbers from 1 or, where the origin is not lines, indices
-    from 0 in the array. `eval_set_id` is the document's.
+    from 0 in the array. `eval_set_id` is the document's. `offset` is where `data` starts in the plain source.
     """
 
     source: str
@@ -35,6 +35,12 @@ class Chunk:
     positions: Sequence[int]
     origin: Origin = Origin.LINES
     eval_set_id: str | None = None
+    offset: int = 0
+
+    def only(self, indices: Sequence[int]) -> Chunk:
+        """Return the chunk with some of its records."""
+        spans, positions = self.spans, self.positions
+        return replace(self, spans=[spans[i] for i in indices], positions=[positions[i] for i in indices])
 
     def line(self, index: int) -> int | None:
         """Return the line number of a record, None where records are not lines."""

@@ -101,18 +101,28 @@ def _choice(enum: type[StrEnum]) -> click.Choice[str]:
     show_default=True,
     help="What the shards of a directory are.",
 )
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes.  [default: one on every core]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace a directory that is not empty.")
 @click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown.")
-def export_command(*, sources: tuple[str, ...], output: str, no_metadata: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401
+def export_command(
+    *,
+    sources: tuple[str, ...],
+    output: str,
+    no_metadata: bool,
+    quiet: bool,
+    workers: int | None,
+    **options: Any,  # noqa: ANN401 - options
+) -> None:
     """Export the traces of eval results.
 
     SOURCE is a file, a directory (searched for .json, .jsonl and .ndjson, also with .gz or .zst), a glob, or - for
     standard input. What a file holds is recognised by its content.
     """
-    export_options = ExportOptions(**options, include_metadata=not no_metadata)
-    from polars_export.pipeline import export  # noqa: PLC0415 - loads Polars, which --help should not wait for
+    export_options = ExportOptions(**options, include_metadata=not no_metadata, workers=workers or 0)
+    from polars_export.pipeline import export  # noqa: PLC0415 - loads msgspec, which --help should not wait for
 
-    _catch_interrupts()  # again: Polars' own handler would let a waiting read wait on
     if quiet or not sys.stderr.isatty():
         export(sources, output, export_options)
         return

@@ -18,7 +18,10 @@ __all__ = [
     "OutputError",
     "SerializationError",
     "SourceError",
+    "WorkerError",
 ]
+
+_SIGKILL = 9  # with which the kernel ends a process where memory is short
 
 
 class ExportError(Exception):
@@ -150,3 +153,18 @@ class OutputError(ExportError):
         super().__init__(f"{output}: {problem}")
         self.output = output
         self.problem = problem
+
+
+class WorkerError(ExportError):
+    """A process that did part of the work was ended from outside; nothing has been published.
+
+    `status` is what it ended with, negative for a signal.
+    """
+
+    exit_status = 5
+
+    def __init__(self, status: int) -> None:
+        how = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        hint = "; was memory short? try fewer --workers" if status == -_SIGKILL else ""
+        super().__init__(f"a worker process was {how}, and the output is as it was{hint}")
+        self.status = status

@@ -121,6 +121,7 @@ class ExportOptions:
         max_shard_bytes: Largest shard of a dataset repository, in bytes of its records in memory; `500MB` is accepted.
         file_type: What the shards are.
         overwrite: Whether a directory that is not empty is replaced.
+        workers: Number of processes that a large export takes, 0 for one on every processor. It changes no byte.
 
     Raises:
         OptionError: A value cannot be used, or belongs to another format or target.
@@ -143,6 +144,7 @@ class ExportOptions:
     max_shard_bytes: int
     file_type: FileType
     overwrite: bool
+    workers: int
 
     def __init__(  # noqa: PLR0913 - one parameter per option
         self,
@@ -163,6 +165,7 @@ class ExportOptions:
         max_shard_bytes: int | str = "500MB",
         file_type: FileType | str = FileType.PARQUET,
         overwrite: bool = False,
+        workers: int = 0,
     ) -> None:
         set_once = object.__setattr__  # the dataclass is frozen
         set_once(self, "format", _member(TrainingFormat, "format", format))
@@ -182,11 +185,12 @@ class ExportOptions:
         set_once(self, "max_shard_bytes", _byte_size("max_shard_size", max_shard_bytes))
         set_once(self, "file_type", _member(FileType, "file_type", file_type))
         set_once(self, "overwrite", overwrite)
+        set_once(self, "workers", workers)
         self._check_together()
 
     def as_dict(self) -> dict[str, object]:
-        """Return the options as JSON values, by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        """Return the options that decide on the output as JSON values, by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "workers"}
 
     def _check_together(self) -> None:
         """Refuse what the format or target would silently ignore."""
@@ -206,6 +210,8 @@ class ExportOptions:
             raise OptionError("arguments", f"is for target trl; the records of {self.target} fix it")
         if not 0 <= self.test_fraction < 1:
             raise OptionError("test_fraction", f"expected a number from 0 up to 1, found {self.test_fraction}")
+        if self.workers < 0:
+            raise OptionError("workers", f"expected a number of processes, found {self.workers}")
         if self.min_margin < 0:
             raise OptionError("min_margin", f"expected a number from 0 on, found {self.min_margin}")
 

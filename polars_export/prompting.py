@@ -11,7 +11,7 @@ from polars_export.errors import SourceError
 from polars_export.tables import Tables
 
 if TYPE_CHECKING:
-    from polars_export.sources import Tools
+    from polars_export.sources.tools import Tools
 
 __all__ = ["Context"]
 
@@ -28,27 +28,26 @@ class Context:
     prompts: pl.DataFrame
     tools: Tools | None = None
 
-    def join(self, tables: Tables) -> Tables:
-        """Return the traces with `system_prompt` (empty without one), `user_messages` (empty) and `tools` (null).
+    def join(self, known: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of `traces` with `system_prompt` (empty without one), `user_messages` (empty) and `tools` (null).
 
         A trace is joined by eval set and case; one whose line names no eval set by its case alone.
 
         Raises:
             SourceError: A line names no eval set, and several eval sets have its case.
         """
-        exact = tables.traces.join(self.prompts, on=["eval_set_id", "case_id"], how="left", maintain_order="left")
+        exact = known.join(self.prompts, on=["eval_set_id", "case_id"], how="left", maintain_order="left")
         if exact["eval_set_id"].null_count():
             exact = self._join_by_case(exact)
-        traces = exact.with_columns(
+        return exact.with_columns(
             pl.col("system_prompt").fill_null(""),
             pl.col("user_messages").fill_null([]),
             tools=self._tools(exact["eval_set_id"]),
         )
-        return Tables(traces, tables.turns)
 
     def spread(self, tables: Tables) -> Tables:
         """Return full tables with the prompts in their columns: the user's messages stand at a trace's first turn."""
-        joined = self.join(Tables(tables.traces.drop("system_prompt"), tables.turns)).traces
+        joined = self.join(tables.traces.drop("system_prompt"))
         asked = joined["user_messages"].gather(tables.trace_rows())
         empty = pl.lit([], dtype=pl.List(pl.String))
         turns = tables.turns.with_columns(

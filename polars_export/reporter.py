@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from polars_export.decode import check_case_result
 from polars_export.errors import BadRecordError
 from polars_export.options import ExportOptions, TrainingFormat
-from polars_export.pipeline import export_objects
+from polars_export.pipeline.objects import export_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,30 +1,22 @@
 """The columns of the tables `traces` and `turns`, as data: their names, their types and what they mean.
 
-Both tables come at three levels of detail. `Detail.RECORDS` has the columns that the reference's records are made from
-(of a metric only its `value`); `Detail.CONVERSATIONS` adds what records for trainers need; `Detail.FULL` has all that
-the traces hold and a user would analyse or filter by.
+Both tables come at several levels of detail; below `Detail.FULL` a metric has only its `value`. At `Detail.CHOICE`
+there is only the table `traces`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from polars_export.detail import Detail
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["TRACES", "TURNS", "Column", "Detail", "polars_schema"]
-
-
-class Detail(IntEnum):
-    """How much of a trace is decoded and flattened; a higher level has the columns of the lower ones."""
-
-    RECORDS = 1
-    CONVERSATIONS = 2
-    FULL = 3
+__all__ = ["TRACES", "TURNS", "Column", "polars_schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +46,23 @@ def _usage(of: str) -> tuple[Column, ...]:
 
 
 TRACES: tuple[Column, ...] = (
-    Column("trace", pl.UInt64(), "number of the trace in the order read, from 0; joins the two tables", Detail.RECORDS),
+    Column("trace", pl.UInt64(), "number of the trace in the order read, from 0; joins the two tables", Detail.CHOICE),
     Column("source", _TEXT, "file that the trace was read from, as found; `-` is standard input"),
     Column("position", pl.UInt64(), "line number from 1, or index from 0 in a document's `case_results`"),
-    Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Detail.RECORDS),
-    Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Detail.RECORDS),
+    Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Detail.CHOICE),
+    Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Detail.CHOICE),
     Column("system_prompt", _TEXT, "the case's system prompt; null unless its eval set is joined"),
     Column("verdict", _TEXT, "`pass` or `fail`; null on scored traces", Detail.CONVERSATIONS),
     Column(
-        "score", pl.Float64(), "mean of the metric values, 0.0 without metrics; a scored trace's own", Detail.RECORDS
+        "score", pl.Float64(), "mean of the metric values, 0.0 without metrics; a scored trace's own", Detail.CHOICE
     ),
-    Column("metrics", pl.List(_METRIC), "one entry per metric; empty on scored traces", Detail.RECORDS),
+    Column("metrics", pl.List(_METRIC), "one entry per metric; empty on scored traces", Detail.CHOICE),
     Column("provider", _TEXT, "provider of the invocation's model"),
     Column("model_id", _TEXT, "the invocation's model", Detail.RECORDS),
     Column("thinking_level", _TEXT, "the invocation's thinking level"),
     Column("stop_reason", _TEXT, "why the invocation ended: stop, length, tool_use, aborted, error or transfer"),
-    Column("final_response", _TEXT, "the invocation's final response; null if it gave none", Detail.RECORDS),
-    Column("turns", _COUNT, "number of turns: that many rows of `turns` belong to this row", Detail.RECORDS),
+    Column("final_response", _TEXT, "the invocation's final response; null if it gave none", Detail.CHOICE),
+    Column("turns", _COUNT, "number of turns: that many rows of `turns` belong to this row", Detail.CHOICE),
     Column("duration_seconds", _SECONDS, "how long the invocation took"),
     *_usage("the whole invocation"),
 )

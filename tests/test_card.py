@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -11,7 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from polars_export.writers.card import CardFacts, Turns, features, render_card
-from polars_export.writers.dataset import Plan, Shard, open_dataset
+from polars_export.writers.dataset import Plan, Shard
+from tests.outputs import open_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +126,7 @@ def test_a_folder_loads_with_its_splits_and_types(
     file_type: Literal["parquet", "jsonl"], first: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    with open_dataset(str(folder), SCHEMA, ["tool_calls"], Plan(file_type, 400, overwrite=False)) as writer:
+    with open_records(folder, SCHEMA, Plan(file_type, 400, overwrite=False), absent=["tool_calls"]) as writer:
         kinds = [ROWS[first]] * 5 + [ROWS[1 - first]] * 5  # whole shards hold nulls alone
         writer.write("train", pa.Table.from_pylist(kinds, as_text()))
         writer.write("test", pa.Table.from_pylist([ROWS[first]], as_text()))
@@ -160,7 +163,7 @@ def as_text() -> pa.Schema:
 @THIRD_PARTY
 def test_a_card_that_counts_wrong_would_not_load(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    with open_dataset(str(folder), SCHEMA, (), Plan("parquet", 400, overwrite=False)) as writer:
+    with open_records(folder, SCHEMA, Plan("parquet", 400, overwrite=False)) as writer:
         writer.write("train", pa.Table.from_pylist(ROWS, as_text()))
         writer.add_file("README.md", card(shards=SHARDS[:2]))
     with pytest.raises(Exception, match="num_examples=1500") as caught:
@@ -203,7 +206,7 @@ def test_the_text_says_where_the_data_comes_from_and_how_it_was_selected() -> No
             left_out={"below_threshold": 498, "tied": 0},
             not_carried={"images": 1_200, "thinking": 0},
             models={"small": 2, "big": 1_500},
-            turns=Turns.of([1, 2, 3, 40]),
+            turns=Turns.of({40: 1, 3: 1, 1: 1, 2: 1}),
         )
     )
     assert "1,502 records in the `chatml` format for `trl`, made from 1,502 of 2,000 recorded agent traces" in text
@@ -216,6 +219,15 @@ def test_the_text_says_where_the_data_comes_from_and_how_it_was_selected() -> No
     assert "- `big`: 1,500\n- `small`: 2" in text
     assert "Turns per trace: 1 at least, 2.5 in the middle, 40 at most." in text
     assert "| `train` | 1,500 | 2 | 15,000 |" in text
+
+
+@pytest.mark.parametrize("turns", [[7], [2, 2, 9], [1, 1, 3, 3], [5, 1, 4, 1, 1, 1], [1, 2, 2, 2, 40, 41]])
+def test_the_turns_of_traces_are_told_by_their_least_median_and_most(turns: list[int]) -> None:
+    assert Turns.of(Counter(turns)) == Turns(min(turns), statistics.median(turns), max(turns))
+
+
+def test_no_traces_have_no_turns_to_tell_of() -> None:
+    assert Turns.of({}) is None
 
 
 def test_the_histogram_shows_every_bin_and_even_one_trace_in_a_million() -> None:

@@ -48,6 +48,7 @@ def fails(capfd: pytest.CaptureFixture[str], status: int, *arguments: object) ->
         (["export", RUN, "--format", "chatml", "--output", "o.jsonl", "--quality-threshold", "nan"], "a finite number"),
         (["export", RUN, "--format", "kto", "--output", "o.jsonl"], "reference; it offers: chatml, dpo, sharegpt"),
         (["export", RUN, "--format", "kto", "--target", "openai", "--output", "o.jsonl"], "it offers: chatml, dpo"),
+        (["export", RUN, "--format", "chatml", "--output", "o.jsonl", "--workers", "0"], "not in the range x>=1"),
         (["exprt"], "Did you mean 'export'?"),
     ],
 )

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from polars_export.errors import OptionError, OutputError
 from polars_export.writers import dataset
-from polars_export.writers.dataset import Plan, check_directory, open_dataset, row_bytes
-from polars_export.writers.parquet import ROW_GROUP_ROWS
+from polars_export.writers.blocks import BLOCK_ROWS, row_bytes
+from polars_export.writers.dataset import Plan, check_directory
+from tests.outputs import open_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ def plan(
 
 def write(output: Path, made: Plan, sizes: Sequence[int] = (2_500,)) -> tuple[Shard, ...]:
     """Write the records, a tenth of them as the split `test`, in tables of the given sizes."""
-    with open_dataset(str(output), SCHEMA, ["tool_calls"], made) as writer:
+    with open_records(output, SCHEMA, made, absent=["tool_calls"]) as writer:
         start = 0
         for size in sizes:
             part = ROWS[start : start + size]
@@ -110,7 +111,7 @@ def test_parquet_shards_have_the_explicit_types_and_what_the_hub_asks_for(tmp_pa
 
 
 def test_json_lines_hold_json_in_place_and_leave_out_absent_keys(tmp_path: Path) -> None:
-    with open_dataset(str(tmp_path / "out"), SCHEMA, ["tool_calls"], plan("jsonl")) as writer:
+    with open_records(tmp_path / "out", SCHEMA, plan("jsonl"), absent=["tool_calls"]) as writer:
         writer.write("train", RECORDS.slice(0, 2))
     lines = (tmp_path / "out/data/train-00000-of-00001.jsonl").read_text().splitlines()
     assert '"function":{"name":"find","arguments":{"tool_calls":null,"id":12}}' in lines[0]
@@ -119,7 +120,7 @@ def test_json_lines_hold_json_in_place_and_leave_out_absent_keys(tmp_path: Path)
 
 
 @pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
-@pytest.mark.parametrize("sizes", [[1] * 2_500, [999, 2, 1_499], [0, 1_000, 1_000, 500]])
+@pytest.mark.parametrize("sizes", [[900, *[1] * 300, 1_300], [999, 2, 1_499], [0, 1_000, 1_000, 500]])
 def test_no_byte_depends_on_how_rows_arrive(
     file_type: Literal["parquet", "jsonl"], sizes: list[int], tmp_path: Path
 ) -> None:
@@ -130,11 +131,11 @@ def test_no_byte_depends_on_how_rows_arrive(
 
 def test_a_shard_takes_rows_while_they_fit_and_always_one(tmp_path: Path) -> None:
     sizes = row_bytes(RECORDS.cast(TEXT_SCHEMA).to_batches()[0]).to_pylist()
-    with open_dataset(str(tmp_path / "out"), SCHEMA, (), plan(max_shard_bytes=sum(sizes[:4]))) as writer:
+    with open_records(tmp_path / "out", SCHEMA, plan(max_shard_bytes=sum(sizes[:4]))) as writer:
         writer.write("train", RECORDS.slice(0, 6))
         assert [shard.rows for shard in writer.finish()] == [4, 2]
         assert [shard.num_bytes for shard in writer.finish()] == [sum(sizes[:4]), sum(sizes[4:6])]
-    with open_dataset(str(tmp_path / "ones"), SCHEMA, (), plan(max_shard_bytes=1)) as writer:
+    with open_records(tmp_path / "ones", SCHEMA, plan(max_shard_bytes=1)) as writer:
         writer.write("train", RECORDS.slice(0, 3))
         assert [shard.rows for shard in writer.finish()] == [1, 1, 1]
 
@@ -144,19 +145,33 @@ def groups(path: Path) -> list[int]:
     return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
-def test_row_groups_are_small_in_rows_and_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("rows", "bytes"):
-        with open_dataset(str(tmp_path / name), SCHEMA, (), plan(max_shard_bytes=1 << 30)) as writer:
+def test_a_shard_ends_before_the_block_that_does_not_fit(tmp_path: Path) -> None:
+    """What one process makes of a part is not cut again, so that it need not be decoded."""
+    sizes = row_bytes(RECORDS.cast(TEXT_SCHEMA).to_batches()[0]).to_pylist()
+    with open_records(tmp_path / "out", SCHEMA, plan(max_shard_bytes=sum(sizes[:9]))) as writer:
+        for start, length in ((0, 3), (3, 3), (6, 3), (9, 2), (11, 6), (17, 5), (22, 1)):
+            writer.write("train", RECORDS.slice(start, length))
+            writer.next_part()
+        shards = writer.finish()
+    assert [shard.rows for shard in shards] == [9, 8, 6]
+    assert all(shard.num_bytes <= sum(sizes[:9]) for shard in shards)
+    assert groups(tmp_path / "out" / shards[0].path) == [3, 3, 3]
+    rows = [row["n"] for shard in shards for row in pq.read_table(tmp_path / "out" / shard.path).to_pylist()]
+    assert rows == list(range(23))
+
+
+def test_row_groups_are_small_in_rows_and_in_bytes(tmp_path: Path) -> None:
+    for name, most in (("rows", 1 << 30), ("bytes", 10_000)):
+        with open_records(tmp_path / name, SCHEMA, plan(max_shard_bytes=1 << 30), block_bytes=most) as writer:
             writer.write("train", RECORDS)
-        monkeypatch.setattr(dataset, "ROW_GROUP_BYTES", 10_000)
-    assert groups(tmp_path / "rows/data/train-00000-of-00001.parquet") == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 500]
+    assert groups(tmp_path / "rows/data/train-00000-of-00001.parquet") == [BLOCK_ROWS, BLOCK_ROWS, 500]
     small = groups(tmp_path / "bytes/data/train-00000-of-00001.parquet")
     assert sum(small) == 2_500
     assert max(small) < 200
 
 
 def test_no_rows_make_no_shard(tmp_path: Path) -> None:
-    with open_dataset(str(tmp_path / "out"), SCHEMA, (), plan()) as writer:
+    with open_records(tmp_path / "out", SCHEMA, plan()) as writer:
         writer.write("train", RECORDS)
         writer.write("test", RECORDS.slice(0, 0))
         assert {shard.split for shard in writer.finish()} == {"train"}
@@ -216,7 +231,7 @@ def test_an_error_leaves_what_was_there(old: dict[str, bytes] | None, tmp_path: 
             (output / name).write_bytes(data)
 
     def write_and_stop() -> None:
-        with open_dataset(str(output), SCHEMA, (), plan(overwrite=True)) as writer:
+        with open_records(output, SCHEMA, plan(overwrite=True)) as writer:
             writer.write("train", RECORDS)
             writer.add_file("README.md", "new")
             assert output.exists() == (old is not None)
@@ -251,7 +266,7 @@ def test_a_swap_that_fails_half_way_puts_the_old_directory_back(
     rename = Path.rename
 
     def failing(path: Path, target: Path) -> Path:
-        if path.suffix == ".part" and target == output:
+        if path.name == "out" and target == output:
             raise OSError(28, "No space left on device")
         return rename(path, target)
 
@@ -278,7 +293,7 @@ def test_a_directory_that_was_filled_meanwhile_is_not_replaced(tmp_path: Path) -
     output = tmp_path / "out"
 
     def write_and_fill() -> None:
-        with open_dataset(str(output), SCHEMA, (), plan()) as writer:
+        with open_records(output, SCHEMA, plan()) as writer:
             writer.write("train", RECORDS)
             output.mkdir()
             (output / "other.txt").write_bytes(b"other")
@@ -287,6 +302,13 @@ def test_a_directory_that_was_filled_meanwhile_is_not_replaced(tmp_path: Path) -
         write_and_fill()
     assert contents(output) == {"other.txt": b"other"}
     assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("name", ["parts", "new", "data"])
+def test_no_name_of_a_directory_is_taken(name: str, tmp_path: Path) -> None:
+    shards = write(tmp_path / name, plan())
+    assert set(contents(tmp_path / name)) == {"README.md", *(shard.path for shard in shards)}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_an_empty_directory_and_what_a_link_points_to_are_taken(tmp_path: Path) -> None:
@@ -350,7 +372,7 @@ def test_everything_is_on_disk_before_it_is_seen(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "fsync", watched)
     shards = write(tmp_path / "out", plan())
-    names = [path.split(".part")[-1] for path in synced]
+    names = [path.split(".part/new/out")[-1] for path in synced]
     assert names[-4:-1] in (["/data", "/README.md", ""], ["/README.md", "/data", ""])
     assert synced[-1] == str(tmp_path)
     assert len(names) == len(shards) + 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,15 @@ PACKAGE = Path(__file__).parents[1] / "polars_export"
 # A room, and the rooms it may import; a package is one room. Reading downwards, data flows one way.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
-    "schema": set(),
+    "detail": set(),
+    "schema": {"detail"},
     "chunk": set(),
     "nested": set(),
     "options": {"errors"},
     "report": set(),
-    "decode": {"chunk", "errors", "schema"},
+    "decode": {"chunk", "detail", "errors"},
     "sources": {"chunk", "decode", "errors"},
-    "flatten": {"decode", "nested", "schema"},
+    "flatten": {"chunk", "decode", "detail", "nested", "schema"},
     "scoring": {"options"},
     "selection": set(),
     "tables": {"flatten", "nested", "scoring"},
@@ -28,8 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "formats": {"conversation", "errors", "nested", "options", "report", "tables"},
     "writers": {"errors", "nested"},
     "pipeline": {
-        "chunk", "decode", "errors", "flatten", "formats", "options", "prompting", "report", "schema", "scoring",
-        "selection", "sources", "tables", "writers",
+        "chunk", "decode", "detail", "errors", "flatten", "formats", "options", "prompting", "report", "schema",
+        "scoring", "selection", "sources", "tables", "writers",
     },
     "reporter": {"decode", "errors", "options", "pipeline"},
     "terminal": {"pipeline", "report"},
@@ -37,6 +40,8 @@ ROOMS: dict[str, set[str]] = {
     "__main__": {"cli"},
 }  # fmt: skip
 TOUCH_FILES = {"sources", "writers", "cli"}
+START_PROCESSES = {PACKAGE / "__main__.py", PACKAGE / "pipeline/crew.py"}
+CONDUCT = ["sources", "writers", "pipeline", "pipeline.export", "pipeline.crew"]  # while others load Polars
 
 
 def room_of(path: Path) -> str:
@@ -47,10 +52,13 @@ def modules() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) != "__init__"]
 
 
-def imported(path: Path) -> set[str]:
-    """Return the modules that a file imports, those for type checking included."""
+def imported(path: Path, *, for_types: bool = True) -> set[str]:
+    """Return the modules that a file imports, those for type checking included or not."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not for_types:
+        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+    for node in ast.walk(tree):
         assert not getattr(node, "level", 0), "relative imports would escape this test"
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -86,9 +94,16 @@ def test_arrows_go_one_way() -> None:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_sources_writers_and_the_command_line_touch_files(path: Path) -> None:
     if room_of(path) not in TOUCH_FILES:
-        assert imported(path) & {"pathlib", "io", "glob", "shutil", "tempfile", "sys"} == (
-            {"sys"} if path.stem == "__main__" else set()
+        handed_on = room_of(path) == "pipeline"  # paths, from the writers to those who write
+        assert imported(path, for_types=not handed_on) & {"pathlib", "io", "glob", "shutil", "tempfile", "sys"} == (
+            {"sys"} if path in START_PROCESSES else set()
         )
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_processes_are_started_in_one_place(path: Path) -> None:
+    if path not in START_PROCESSES:
+        assert imported(path) & {"subprocess", "multiprocessing", "concurrent.futures", "threading"} == set()
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -100,3 +115,10 @@ def test_only_the_pipeline_collects(path: Path) -> None:
 def test_the_command_line_starts_without_polars() -> None:
     for room in ("cli", "errors", "options"):
         assert imported(PACKAGE / f"{room}.py") & {"polars", "pyarrow", "msgspec"} == set()
+
+
+def test_who_conducts_an_export_loads_neither_polars_nor_arrow() -> None:
+    modules = [f"polars_export.{module}" for module in CONDUCT]
+    code = f"import sys, {', '.join(modules)}; print(*sorted({{'polars', 'pyarrow'}} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from polars_export.writers.dataset import Plan, Shard, open_dataset
+from polars_export.writers.dataset import Plan, Shard
 from polars_export.writers.manifest import render_dataset_info, render_manifest
+from tests.outputs import open_records
 from tests.test_card import card, load
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_each_entry_loads_its_split_of_the_folder_as_llama_factory_does(tmp_path
     schema = pa.schema({"conversations": pa.list_(message), "system": pa.string(), "tools": pa.string()})
     folder = tmp_path / "out"
     info_text = render_dataset_info("sharegpt", ["train", "test"], has_system=True, has_tools=True)
-    with open_dataset(str(folder), schema, (), Plan("parquet", 1, overwrite=False)) as writer:
+    with open_records(folder, schema, Plan("parquet", 1, overwrite=False)) as writer:
         for split, count in (("train", 3), ("test", 2)):
             rows = [{"conversations": [{"from": "human", "value": f"{split}{row}"}]} for row in range(count)]
             writer.write(split, pa.Table.from_pylist(rows, schema))

@@ -75,11 +75,17 @@ def test_a_format_that_the_target_lacks_names_what_it_offers(target: pe.Target) 
         {"max_shard_bytes": "0MB"},
         {"max_shard_bytes": "many"},
         {"missing_prompt": "hide"},
+        {"workers": -1},
     ],
 )
 def test_an_option_that_would_be_ignored_or_cannot_be_used_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(pe.OptionError, match=f"^{[*options][-1][:9]}"):
         pe.ExportOptions(**options)
+
+
+def test_the_number_of_workers_is_not_among_what_decides_on_the_output() -> None:
+    assert pe.ExportOptions(workers=3).as_dict() == pe.ExportOptions().as_dict()
+    assert pe.ExportOptions(seed=3).as_dict() != pe.ExportOptions().as_dict()
 
 
 def test_shard_sizes_have_units() -> None:

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.sources import stream
+from polars_export.pipeline import stages
+from polars_export.sources import segments, stream
 from tests import rowwise
 from tests.builders import document
 from tests.strategies import case_results, traces
@@ -24,13 +25,22 @@ Json = dict[str, Any]
 FORMATS = st.sampled_from(["chatml", "dpo", "sharegpt"])
 THRESHOLDS = st.sampled_from([-3.0, 0.0, 0.1, 0.5, 0.8, 1.0])
 INDENTS = st.sampled_from([None, 0, 1, 2, 4])
+SIZES = st.fixed_dictionaries(
+    {
+        "chunk": st.sampled_from([16, 700, 5_000, 1 << 20]),
+        "batch": st.sampled_from([1, 1 << 20]),
+        "part": st.sampled_from([2_000, 1 << 20]),
+    }
+)
 
 
-def export_bytes(source: bytes, name: str, options: pe.ExportOptions, chunk_bytes: int) -> bytes | None:
-    """Export a file of these bytes, reading `chunk_bytes` at a time."""
+def export(source: bytes, name: str, options: pe.ExportOptions, sizes: dict[str, int], ending: str) -> bytes | None:
+    """Export a file of these bytes, reading and working on so many bytes at a time."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
-        path, output = Path(folder) / name, Path(folder) / "out.jsonl"
+        patch.setattr(stream, "CHUNK_BYTES", sizes["chunk"])
+        patch.setattr(stages, "_BATCH_BYTES", sizes["batch"])
+        patch.setattr(segments, "PART_BYTES", sizes["part"])
+        path, output = Path(folder) / name, Path(folder) / f"out.{ending}"
         path.write_bytes(source)
         try:
             report = pe.export(path, output, options)
@@ -48,7 +58,7 @@ def shuffled(value: Any, rng: random.Random) -> Any:  # noqa: ANN401 - any JSON 
     return [shuffled(item, rng) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=65, deadline=None)
 @given(
     cases=st.lists(case_results(), max_size=6),
     format_name=FORMATS,
@@ -56,10 +66,10 @@ def shuffled(value: Any, rng: random.Random) -> Any:  # noqa: ANN401 - any JSON 
     metadata=st.booleans(),
     indent=INDENTS,
     ascii_only=st.booleans(),
-    chunk_bytes=st.sampled_from([16, 700, 5_000, 1 << 20]),
+    sizes=SIZES,
     seed=st.integers(0, 999),
 )
-def test_a_results_document_exports_like_row_by_row(  # noqa: PLR0913 - one argument per dimension
+def test_a_results_document_exports_like_row_by_row_and_as_parquet(  # noqa: PLR0913 - one argument per dimension
     *,
     cases: list[Json],
     format_name: str,
@@ -67,64 +77,18 @@ def test_a_results_document_exports_like_row_by_row(  # noqa: PLR0913 - one argu
     metadata: bool,
     indent: int | None,
     ascii_only: bool,
-    chunk_bytes: int,
+    sizes: dict[str, int],
     seed: int,
 ) -> None:
-    text = json.dumps(shuffled(document(*cases), random.Random(seed)), indent=indent, ensure_ascii=ascii_only)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 - data
+    text = json.dumps(shuffled(document(*cases), rng), indent=indent, ensure_ascii=ascii_only).encode()
     options = pe.ExportOptions(format_name, quality_threshold=threshold, include_metadata=metadata)
     expected = rowwise.export(cases, format_name, threshold, metadata=metadata)
-    assert export_bytes(text.encode(), "run.json", options, chunk_bytes) == expected
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    records=st.lists(traces(), min_size=1, max_size=8),
-    format_name=FORMATS,
-    threshold=THRESHOLDS,
-    end=st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n \t\n"]),
-    ends_with_newline=st.booleans(),
-    chunk_bytes=st.sampled_from([16, 700, 5_000, 1 << 20]),
-)
-def test_lines_export_like_row_by_row(  # noqa: PLR0913 - one argument per dimension
-    *,
-    records: list[Json],
-    format_name: str,
-    threshold: float,
-    end: bytes,
-    ends_with_newline: bool,
-    chunk_bytes: int,
-) -> None:
-    lines = end.join(json.dumps(record).encode() for record in records) + (end if ends_with_newline else b"")
-    options = pe.ExportOptions(format_name, quality_threshold=threshold)
-    expected = rowwise.export(records, format_name, threshold)
-    assert export_bytes(lines, "runs.jsonl", options, chunk_bytes) == expected
-
-
-@settings(max_examples=50, deadline=None)
-@given(records=st.lists(traces(), max_size=8), format_name=FORMATS, threshold=THRESHOLDS)
-def test_python_objects_export_like_row_by_row(records: list[Json], format_name: str, threshold: float) -> None:
-    expected = rowwise.export(records, format_name, threshold)
-    try:
-        data: bytes | None = pe.export_traces(records, pe.ExportOptions(format_name, quality_threshold=threshold))
-    except pe.NothingToExportError:
-        data = None
-    assert data == expected
-
-
-@settings(max_examples=50, deadline=None)
-@given(records=st.lists(case_results(), min_size=1, max_size=6), format_name=FORMATS)
-def test_parquet_holds_the_records_of_the_json_lines(records: list[Json], format_name: str) -> None:
-    expected = rowwise.export(records, format_name, -3.0)
-    with tempfile.TemporaryDirectory() as folder:
-        source, output = Path(folder) / "run.json", Path(folder) / "out.parquet"
-        source.write_text(json.dumps(document(*records)), encoding="utf-8")
-        if expected is None:
-            with pytest.raises(pe.NothingToExportError):
-                pe.export(source, output, pe.ExportOptions(format_name, quality_threshold=-3.0))
-            return
-        pe.export(source, output, pe.ExportOptions(format_name, quality_threshold=-3.0))
-        rows = pl.read_parquet(output).to_dicts()
-    assert [without_nulls(row) for row in rows] == [json.loads(line) for line in expected.split(b"\n")[:-1]]
+    assert export(text, "run.json", options, sizes, "jsonl") == expected
+    parquet = export(text, "run.json", options, sizes, "parquet")
+    rows = pl.read_parquet(parquet).to_dicts() if parquet else []
+    lines = expected.split(b"\n")[:-1] if expected else []
+    assert [without_nulls(row) for row in rows] == [json.loads(line) for line in lines]
 
 
 def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -132,3 +96,32 @@ def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=65, deadline=None)
+@given(
+    records=st.lists(traces(), min_size=1, max_size=8),
+    format_name=FORMATS,
+    threshold=THRESHOLDS,
+    end=st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n \t\n"]),
+    ends_with_newline=st.booleans(),
+    sizes=SIZES,
+)
+def test_lines_and_python_objects_export_like_row_by_row(  # noqa: PLR0913 - one argument per dimension
+    *,
+    records: list[Json],
+    format_name: str,
+    threshold: float,
+    end: bytes,
+    ends_with_newline: bool,
+    sizes: dict[str, int],
+) -> None:
+    lines = end.join(json.dumps(record).encode() for record in records) + (end if ends_with_newline else b"")
+    options = pe.ExportOptions(format_name, quality_threshold=threshold)
+    expected = rowwise.export(records, format_name, threshold)
+    assert export(lines, "runs.jsonl", options, sizes, "jsonl") == expected
+    try:
+        data: bytes | None = pe.export_traces(records, options)
+    except pe.NothingToExportError:
+        data = None
+    assert data == expected

@@ -94,6 +94,9 @@ def test_every_option_and_format_is_in_the_tables() -> None:
 
 def test_the_rooms_of_the_house_exist() -> None:
     section = README.split("## Where to look in the code")[1].split("## ")[0]
-    rooms = re.findall(r"`([a-z]+(?:\.py|/))`", section.split("`tests/rowwise.py`")[0])
-    assert [room for room in rooms if not (ROOT / "polars_export" / room).exists()] == []
+    rows = re.findall(r"^\| (`.+?) \| (.*) \|$", section, re.MULTILINE)
+    rooms = [(room, told) for named, told in rows for room in re.findall(r"`([a-z]+(?:\.py|/))`", named)]
+    assert [room for room, _ in rooms if not (ROOT / "polars_export" / room).exists()] == []
     assert len(rooms) >= 12
+    inside = [f"{room}{file}" for room, told in rooms for file in re.findall(r"`([a-z]+\.py)`", told)]
+    assert [path for path in inside if not (ROOT / "polars_export" / path).exists()] == []

@@ -45,6 +45,11 @@ def test_content_that_the_records_cannot_carry_is_counted(tmp_path: Path) -> Non
         pe.NothingToExportError(0.5, 2, {"single_run": 2}),
         pe.FormatNotImplementedError("dpo", "reference", ["chatml"]),
         pe.SourceError("f", "is gone"),
+        pe.MissingPromptError(9, [("set", "a"), (None, "b")]),
+        pe.OptionError("output", "is one of the sources"),
+        pe.OutputError("out", "No space left on device"),
+        pe.SerializationError(3, "is no JSON"),
+        pe.WorkerError(-9),
     ],
 )
 def test_errors_cross_from_process_to_process(error: pe.ExportError) -> None:

@@ -78,6 +78,12 @@ def test_the_reporter_has_nothing_to_export_from_single_runs() -> None:
     assert (e.value.threshold, e.value.traces_read) == (0.5, 2)
 
 
+@pytest.mark.parametrize("name", ["chatml", "dpo", "sharegpt"])
+def test_no_objects_are_nothing_to_export(name: str) -> None:
+    with pytest.raises(pe.NothingToExportError, match="0 traces read"):
+        pe.export_traces(iter([]), pe.ExportOptions(name))
+
+
 @pytest.mark.parametrize("results", [{}, {"eval_set_id": "s"}, {"eval_set_id": 3, "case_results": []}])
 def test_the_reporter_refuses_what_is_no_results_document(results: dict[str, Any]) -> None:
     with pytest.raises(pe.BadRecordError, match="expected an object with `eval_set_id` and `case_results`"):

@@ -6,15 +6,19 @@ import gzip
 import io
 import json
 import sys
-from collections.abc import Callable  # noqa: TC003
+from collections.abc import Callable, Iterator  # noqa: TC003
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
 import polars_export as pe
-from polars_export.sources import Reading, find_sources, stream
+from polars_export.sources import Reading, find_sources, parts_of, segments, stream
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
+
+if TYPE_CHECKING:
+    from polars_export.chunk import Chunk
 
 CODECS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
@@ -106,10 +110,27 @@ def test_files_of_other_kinds_met_in_a_search_are_passed_over_and_named(tmp_path
     assert done.traces_read == 1
 
 
-def test_a_search_that_meets_only_other_kinds_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["chatml", "dpo"])
+def test_a_search_that_meets_only_other_kinds_is_an_error(name: str, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
-    with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
-        cases(tmp_path)
+    for source in (tmp_path, [tmp_path, tmp_path]):
+        with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
+            cases(source)
+        with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
+            pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions(name))
+
+
+@pytest.mark.parametrize("name", ["chatml", "dpo"])
+def test_files_passed_over_in_several_parts_are_all_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", 1_000)
+    for number in range(3):
+        write_lines(tmp_path / f"{number}-run.json", case_result("a"), case_result("a"))
+        (tmp_path / f"{number}-set.json").write_text('{"id": "s", "cases": []}', encoding="utf-8")
+    done = pe.export(tmp_path, tmp_path / "out.jsonl", pe.ExportOptions(name))
+    assert [Path(path).name for path in done.passed_over] == ["0-set.json", "1-set.json", "2-set.json"]
+    assert done.traces_read == 6
 
 
 def test_an_object_of_no_known_kind_met_in_a_search_is_an_error(tmp_path: Path) -> None:
@@ -232,13 +253,19 @@ def test_a_damaged_document_is_refused(
         cases(tmp_path / "run.json")
 
 
+def read(sources: object) -> Iterator[Chunk]:
+    for part in parts_of(find_sources(sources)):  # type: ignore[arg-type]
+        for segment in part:
+            yield from Reading(segment).chunks()
+
+
 def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
     records = [case_result(str(number), turn("word " * 200)) for number in range(200)]
     write_document(tmp_path / "run.json", *records)
     write_lines(tmp_path / "runs.jsonl", *records)
     for name in ("run.json", "runs.jsonl"):
-        chunks = [(len(chunk.data), len(chunk.spans)) for chunk in Reading(find_sources(tmp_path / name)).chunks()]
+        chunks = [(len(chunk.data), len(chunk.spans)) for chunk in read(tmp_path / name)]
         assert max(size for size, _ in chunks) <= 20_000
         assert sum(count for _, count in chunks) == 200
 
@@ -249,14 +276,36 @@ def test_a_large_record_does_not_make_the_chunks_behind_it_large(
     monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
     records = [case_result("large", turn("word " * 100_000)), *[case_result(str(number)) for number in range(300)]]
     source = write_lines(tmp_path / "runs.jsonl", *records)
-    sizes = [len(chunk.data) for chunk in Reading(find_sources(source)).chunks()]
+    sizes = [len(chunk.data) for chunk in read(source)]
     assert max(sizes) > 500_000
     assert max(sizes[1:]) <= 10_000
 
 
-def test_progress_ends_at_the_size_of_the_sources(tmp_path: Path) -> None:
-    write_document(tmp_path / "a.json", case_result())
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(LINES))
-    reading = Reading(find_sources(tmp_path))
-    assert list(reading.chunks())
-    assert reading.bytes_read == reading.bytes_total == sum(path.stat().st_size for path in tmp_path.iterdir())
+@pytest.mark.parametrize("part_bytes", [1_000, 1 << 25])
+@pytest.mark.parametrize("name", ["chatml", "dpo"])
+def test_progress_grows_to_the_size_of_the_sources(
+    name: str, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 700)
+    monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    write_document(sources / "a.json", case_result(), case_result())
+    (sources / "b.jsonl.gz").write_bytes(gzip.compress(LINES))
+    write_lines(sources / "c.jsonl", *[case_result()] * 20)
+    (sources / "d.json").write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
+    size = sum(path.stat().st_size for path in sources.iterdir())
+    told: list[tuple[int, int | None, int]] = []
+    options = pe.ExportOptions(name)
+    report = pe.export(sources, tmp_path / "out.jsonl", options, watch=lambda *so_far: told.append(so_far))
+    assert told[-1] == (size, size, 24)
+    assert told == sorted(told)
+    assert len(told) > 10
+    assert (report.bytes_read, report.traces_read) == (size, 24)
+
+
+def test_what_is_piped_has_no_known_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(LINES))))
+    told: list[tuple[int, int | None, int]] = []
+    pe.export("-", tmp_path / "out.jsonl", watch=lambda *so_far: told.append(so_far))
+    assert (told[-1][1], told[-1][2]) == (None, 2)

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 import polars_export as pe
 from polars_export.decode import TraceDecoder
+from polars_export.detail import Detail
 from polars_export.flatten import flatten
 from polars_export.formats import record_format
 from polars_export.prompting import Context
-from polars_export.schema import Detail
-from polars_export.sources import PROMPTS, objects_chunk
+from polars_export.sources import objects_chunk
+from polars_export.sources.prompts import PROMPTS
 from polars_export.tables import Tables
-from polars_export.writers import encode
+from polars_export.writers.jsonlines import encode
 from tests import rowwise_trainers
 from tests.builders import call, case_result, result, turn
 from tests.rowwise_trainers import Case
@@ -38,7 +39,9 @@ def prompts(cases: dict[str, Case]) -> pl.DataFrame:
 
 def tables_of(traces: list[Json], cases: dict[str, Case]) -> Tables:
     decoded = TraceDecoder(Detail.CONVERSATIONS).decode(objects_chunk(traces, 0, "set"))
-    return Context(prompts(cases)).join(Tables.of(flatten(decoded)))
+    assert not decoded.rejected
+    tables = Tables.of(flatten(decoded.traces, Detail.CONVERSATIONS))
+    return Tables(Context(prompts(cases)).join(tables.traces), tables.turns)
 
 
 def render(traces: list[Json], cases: dict[str, Case], **options: Any) -> list[Json]:  # noqa: ANN401 - options
@@ -59,16 +62,10 @@ def traces_with_cases(draw: st.DrawFn) -> tuple[list[Json], dict[str, Case]]:
 
 @settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases(), reasoning=REASONING)
-def test_trl_chatml(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
+def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
     traces, cases = given_cases
     expected = [rowwise_trainers.trl(trace, cases[trace["case_id"]], reasoning) for trace in traces]
     assert render(traces, cases, format="chatml", target="trl", reasoning=reasoning) == expected
-
-
-@settings(max_examples=30, deadline=None)
-@given(given_cases=traces_with_cases(), reasoning=REASONING)
-def test_trl_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
-    traces, cases = given_cases
     for name in ("prompt-completion", "kto"):
         expected = []
         for trace in traces:

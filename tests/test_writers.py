@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import stat
 from pathlib import Path
@@ -14,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import polars_export as pe
-from polars_export.writers import open_writer
-from polars_export.writers.parquet import ROW_GROUP_ROWS, ParquetWriter
+from polars_export.writers.blocks import BLOCK_ROWS
 from tests.builders import call, case_result, turn, write_lines
+from tests.outputs import open_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,18 +58,28 @@ def test_a_first_trace_without_calls_does_not_decide_on_the_type_of_calls(tmp_pa
 
 
 @pytest.mark.parametrize("sizes", [[1] * 2_500, [2_500], [999, 2, 1_499], [1_000, 1_000, 500]])
-def test_row_groups_do_not_depend_on_how_records_arrive(sizes: list[int]) -> None:
-    file = io.BytesIO()
-    writer = ParquetWriter(file, RECORDS.schema)
+def test_row_groups_do_not_depend_on_how_records_arrive(sizes: list[int], tmp_path: Path) -> None:
     rows = pa.table({"n": range(2_500)})
     start = 0
-    for size in sizes:
-        writer.write(rows.slice(start, size))
-        start += size
-    writer.close()
-    parquet = pq.ParquetFile(file)
+    with open_records(tmp_path / "out.parquet", rows.schema) as writer:
+        for size in sizes:
+            writer.write("train", rows.slice(start, size))
+            start += size
+    parquet = pq.ParquetFile(tmp_path / "out.parquet")
     groups = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
-    assert groups == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 500]
+    assert groups == [BLOCK_ROWS, BLOCK_ROWS, 500]
+    assert parquet.read().equals(rows)
+
+
+def test_row_groups_end_with_their_part_and_stand_in_its_order(tmp_path: Path) -> None:
+    rows = pa.table({"n": range(2_500)})
+    with open_records(tmp_path / "out.parquet", rows.schema) as writer:
+        for start, length in ((0, 1_200), (1_200, 0), (1_200, 1), (1_201, 1_299)):
+            writer.write("train", rows.slice(start, length))
+            writer.next_part()
+    parquet = pq.ParquetFile(tmp_path / "out.parquet")
+    groups = [parquet.metadata.row_group(index).num_rows for index in range(parquet.num_row_groups)]
+    assert groups == [1_000, 200, 1, 1_000, 299]
     assert parquet.read().equals(rows)
 
 
@@ -80,8 +89,10 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(name: str, tmp_path: Path
     output.write_bytes(b"old")
 
     def write_and_stop() -> None:
-        with open_writer(str(output), RECORDS.schema, ()) as writer:
-            writer.write(RECORDS)
+        with open_records(output, RECORDS.schema) as writer:
+            writer.write("train", RECORDS)
+            writer.next_part()
+            writer.write("train", RECORDS)
             assert output.read_bytes() == b"old"
             raise KeyboardInterrupt
 
@@ -136,13 +147,26 @@ def test_the_caller_s_own_errors_pass_through(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+def test_the_output_has_the_permissions_of_anything_new(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         pe.export(SAMPLE, tmp_path / "out.jsonl")
+        pe.export(SAMPLE, tmp_path / "out")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "out.jsonl").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "out/README.md").stat().st_mode) == 0o640
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("out", "out/data")} == {0o750}
+
+
+def test_nobody_else_sees_what_is_under_way(tmp_path: Path) -> None:
+    seen: set[int] = set()
+
+    def watch(_read: int, _total: int | None, _traces: int) -> None:
+        seen.update(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir())
+
+    pe.export(SAMPLE, tmp_path / "out.jsonl", watch=watch)
+    assert seen == {0o700}
 
 
 @pytest.mark.parametrize(

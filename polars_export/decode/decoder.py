@@ -5,37 +5,63 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
 from polars_export.chunk import Origin
 from polars_export.decode.explain import Mismatch, first_mismatch, name_of
-from polars_export.decode.records import BLOCK_TYPES, CaseScores, ConversationTrace, FullTrace, Trace
+from polars_export.decode.records import BLOCK_TYPES, CaseScores, ConversationTrace, FullTrace, Trace, TraceOutline
+from polars_export.detail import Detail
 from polars_export.errors import BadRecordError
-from polars_export.schema import Detail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from polars_export.chunk import Chunk
 
-__all__ = ["Decoded", "TraceDecoder", "check_case_result", "name_unknown_blocks", "parse"]
+__all__ = [
+    "Decoded",
+    "Rejected",
+    "TraceDecoder",
+    "check_case_result",
+    "name_unknown_blocks",
+    "parse",
+    "paused_collection",
+]
 
-_RECORD_TYPE: dict[Detail, type[Trace]] = {
+_RECORD_TYPE: dict[Detail, type[TraceOutline]] = {
+    Detail.CHOICE: TraceOutline,
     Detail.RECORDS: Trace,
     Detail.CONVERSATIONS: ConversationTrace,
     Detail.FULL: FullTrace,
 }
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Rejected(NamedTuple):
+    """A record that is not valid JSON or not a trace: its position, as in the chunk, and what is wrong with it."""
+
+    position: int
+    error: BadRecordError
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The traces of one chunk in order, as records of a level of detail."""
+    """The traces of one chunk in order, as records of a level of detail.
+
+    Attributes:
+        chunk: The records that are traces.
+        detail: The level of detail.
+        traces: One for each record of the chunk.
+        rejected: The records that are none.
+    """
 
     chunk: Chunk
     detail: Detail
-    traces: Sequence[Trace]
+    traces: Sequence[TraceOutline]
+    rejected: Sequence[Rejected] = ()
 
 
 class TraceDecoder:
@@ -50,26 +76,46 @@ class TraceDecoder:
         self._decode = msgspec.json.Decoder(self._type).decode
 
     def decode(self, chunk: Chunk) -> Decoded:
-        """Decode the records of a chunk.
+        """Decode the records of a chunk; what is no trace is set aside."""
+        decode, data = self._decode, chunk.data
+        rejected: Sequence[Rejected] = ()
+        with paused_collection():
+            try:
+                traces = [decode(data[start:end]) for start, end in chunk.spans]
+                for index, trace in enumerate(traces):
+                    if trace.metric_results is msgspec.UNSET:
+                        _check_score(chunk, index, trace)
+            except (*_UNREADABLE, BadRecordError):
+                chunk, traces, rejected = self._one_by_one(chunk)
+        if chunk.eval_set_id is not None:
+            for trace in traces:
+                trace.eval_set_id = chunk.eval_set_id
+        return Decoded(chunk, self._detail, traces, rejected)
 
-        Raises:
-            BadRecordError: The first record that is not valid JSON or not a trace.
-        """
-        with _no_collection():
-            traces = [self._one(chunk, index) for index in range(len(chunk.spans))]
-        return Decoded(chunk, self._detail, traces)
+    def _one_by_one(self, chunk: Chunk) -> tuple[Chunk, list[TraceOutline], list[Rejected]]:
+        """Decode a chunk with scored traces, blocks of unknown types or bad records in it."""
+        rejected: list[Rejected] = []
+        traces: list[TraceOutline] = []
+        good: list[int] = []
+        for index in range(len(chunk.spans)):
+            try:
+                traces.append(self._one(chunk, index))
+                good.append(index)
+            except BadRecordError as error:
+                rejected.append(Rejected(chunk.positions[index], error))
+        return chunk.only(good) if rejected else chunk, traces, rejected
 
-    def _one(self, chunk: Chunk, index: int) -> Trace:
+    def _one(self, chunk: Chunk, index: int) -> TraceOutline:
         start, end = chunk.spans[index]
         try:
             trace = self._decode(chunk.data[start:end])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             trace = self._value_by_value(chunk, index)
         if trace.metric_results is msgspec.UNSET:
             _check_score(chunk, index, trace)
         return trace
 
-    def _value_by_value(self, chunk: Chunk, index: int) -> Trace:
+    def _value_by_value(self, chunk: Chunk, index: int) -> TraceOutline:
         """Decode a record that the fast way refused: it holds unknown blocks, or it is bad."""
         start, end = chunk.spans[index]
         path = chunk.json_path(index)
@@ -87,7 +133,7 @@ class TraceDecoder:
             _refuse(chunk, index, Mismatch(path, "a trace", f"something else ({error})"))
 
 
-def _check_score(chunk: Chunk, index: int, trace: Trace) -> None:
+def _check_score(chunk: Chunk, index: int, trace: TraceOutline) -> None:
     """Check that a trace without metrics is a scored trace."""
     path = chunk.json_path(index)
     if trace.score is msgspec.UNSET or chunk.origin is Origin.DOCUMENT:
@@ -147,8 +193,8 @@ def _refuse(chunk: Chunk, index: int, mismatch: Mismatch) -> NoReturn:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause garbage collection: decoding makes many lists and no cycles, and each pass would walk all of them."""
+def paused_collection() -> Iterator[None]:
+    """Pause garbage collection: traces are many lists and no cycles, and each pass would walk all of them."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,14 +1,14 @@
 """The upstream's spelling of a case result, as typed records: the only place that knows it.
 
-Three families share one shape, one for each level of detail. `Trace` and its parts hold what the reference's records
-need and skip the rest unread; `ConversationTrace` what the records for trainers need; `FullTrace` what the full tables
-need. Fields without a default are required.
+Four families share one shape, one for each level of detail. `TraceOutline` holds what the choice of traces needs and
+skips the rest unread; `Trace` what the reference's records need; `ConversationTrace` what the records for trainers
+need; `FullTrace` what the full tables need. Fields without a default are required.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -29,6 +29,7 @@ __all__ = [
     "Text",
     "Thinking",
     "Trace",
+    "TraceOutline",
     "Turn",
     "UnknownBlock",
 ]
@@ -51,7 +52,11 @@ class Text(_Block, tag="text"):
     text: str
 
 
-class SkippedThinking(_Block, tag="thinking"):
+class _Silent(_Block):
+    text: ClassVar[str] = ""  # so that the texts of all blocks can be joined without asking what they are
+
+
+class SkippedThinking(_Silent, tag="thinking"):
     """A thinking block of which only the presence counts."""
 
 
@@ -61,19 +66,19 @@ class Thinking(SkippedThinking, tag="thinking"):
     thinking: str
 
 
-class CallBlock(_Block, tag="tool_call"):
+class CallBlock(_Silent, tag="tool_call"):
     """Repeats one of the turn's `tool_calls`; not read."""
 
 
-class Image(_Block, tag="image"):
+class Image(_Silent, tag="image"):
     """An image; not read."""
 
 
-class Extension(_Block, tag="extension"):
+class Extension(_Silent, tag="extension"):
     """A block of an extension; not read."""
 
 
-class UnknownBlock(_Block, tag="unknown"):
+class UnknownBlock(_Silent, tag="unknown"):
     """Stands for a block of any other type; see `decoder.name_unknown_blocks`."""
 
 
@@ -101,7 +106,7 @@ class Message(_Part):
     content: Sequence[Block]
 
 
-class Turn(_Part):
+class Turn(Skipped):
     """One message of the assistant, its calls and their results."""
 
     turn_index: Unsigned
@@ -116,12 +121,18 @@ class Model(_Part):
     model_id: str
 
 
-class Invocation(_Part):
+class InvocationOutline(_Part):
+    """Whether the agent said anything for a case."""
+
+    turns: Sequence[Skipped]
+    final_response: str | None = None
+
+
+class Invocation(InvocationOutline, kw_only=True):
     """What the agent did for a case."""
 
     turns: Sequence[Turn]
     model: Model
-    final_response: str | None = None
 
 
 class Score(_Part):
@@ -136,14 +147,20 @@ class Metric(_Part):
     score: Score
 
 
-class Trace(_Part):
+class TraceOutline(_Part):
     """A case result, or a scored trace: that one has `score`, a number, in place of `metric_results`."""
 
     case_id: str
-    invocation: Invocation
+    invocation: InvocationOutline
     metric_results: Sequence[Metric] | UnsetType = UNSET
     score: Any = UNSET  # of a case result it is an unknown field, which is not checked
     eval_set_id: str | None = None
+
+
+class Trace(TraceOutline, kw_only=True):
+    """A case result or scored trace with what the reference's records hold."""
+
+    invocation: Invocation
 
 
 class CaseScores(_Part):
@@ -205,13 +222,13 @@ class ConversationTurn(Turn):
     tool_results: Sequence[ToolResult] = ()
 
 
-class ConversationInvocation(Invocation):
+class ConversationInvocation(Invocation, kw_only=True):
     """An invocation of such turns."""
 
     turns: Sequence[ConversationTurn]
 
 
-class ConversationTrace(Trace):
+class ConversationTrace(Trace, kw_only=True):
     """A case result or scored trace with all that the records for trainers hold."""
 
     invocation: ConversationInvocation
@@ -244,7 +261,7 @@ class FullModel(Model):
     thinking_level: str | None = None
 
 
-class FullInvocation(ConversationInvocation):
+class FullInvocation(ConversationInvocation, kw_only=True):
     """An invocation with its totals."""
 
     turns: Sequence[FullTurn]
@@ -269,7 +286,7 @@ class FullMetric(Metric):
     details: str | None = None
 
 
-class FullTrace(ConversationTrace):
+class FullTrace(ConversationTrace, kw_only=True):
     """A case result or scored trace with all that the full tables hold."""
 
     invocation: FullInvocation

@@ -1,5 +1,8 @@
-"""The composition: the only room that collects."""
+"""The composition: the only room that collects.
 
-from polars_export.pipeline.run import Watch, export, export_objects, iter_batches, read_traces, read_turns
+`export` conducts other processes, which do the work; the modules that load Polars are imported by who needs them.
+"""
 
-__all__ = ["Watch", "export", "export_objects", "iter_batches", "read_traces", "read_turns"]
+from polars_export.pipeline.export import Watch, export
+
+__all__ = ["Watch", "export"]

@@ -1,4 +1,4 @@
-"""From chunks to records: the stages one behind the other, and the account of what comes out."""
+"""From tables to records, and the account of what comes out."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.errors import NothingToExportError
 from polars_export.formats import record_format
 from polars_export.options import TrainingFormat
-from polars_export.pipeline.stages import paired, prompted, qualifying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from polars_export.chunk import Chunk
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
     from polars_export.pipeline.tally import Tally
-    from polars_export.prompting import Context
     from polars_export.tables import Tables
 
-__all__ = ["Piece", "pieces"]
+__all__ = ["Piece", "rendered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +37,16 @@ class Piece:
         return self.tables.traces[rows]
 
 
-def pieces(chunks: Iterable[Chunk], context: Context | None, options: ExportOptions, tally: Tally) -> Iterator[Piece]:
-    """Return the records of some chunks, some at a time; there is at least one piece.
-
-    Raises:
-        NothingToExportError: No trace is left to export.
-    """
-    every = _pieces(chunks, context, options, tally)
-    first = next(every, None)
-    if first is None:
-        left_out = {str(reason): count for reason, count in tally.left_out.items()}
-        raise NothingToExportError(options.quality_threshold, tally.traces_read, left_out)
-    return _chained(first, every)
-
-
-def _chained(first: Piece, others: Iterator[Piece]) -> Iterator[Piece]:
-    yield first
-    yield from others
-
-
-def _pieces(chunks: Iterable[Chunk], context: Context | None, options: ExportOptions, tally: Tally) -> Iterator[Piece]:
-    tables = qualifying(chunks, options, tally)
-    if context:
-        tables = prompted(tables, context, options, tally)
-    in_pairs = options.format is TrainingFormat.DPO
-    if in_pairs:
-        tables = paired(tables, options, tally)
+def rendered(tables: Iterable[Tables], options: ExportOptions, tally: Tally) -> Iterator[Piece]:
+    """Yield the records of traces that are to be exported; of pairs, the chosen one stands before the rejected one."""
     format_ = record_format(options)
+    in_pairs = options.format is TrainingFormat.DPO
     for some in tables:
-        rendered = format_.render(some, options)
-        for reason, count in rendered.left_out.items():
+        made = format_.render(some, options)
+        for reason, count in made.left_out.items():
             tally.leave_out(reason, count)
-        tally.exported += len(some) - sum(rendered.left_out.values())
-        tally.records += rendered.records.num_rows
-        tally.not_carried.update(rendered.not_carried)
-        if rendered.records.num_rows:
-            yield Piece(some, rendered, in_pairs)
+        tally.exported += len(some) - sum(made.left_out.values())
+        tally.records += made.records.num_rows
+        tally.not_carried.update(made.not_carried)
+        if made.records.num_rows:
+            yield Piece(some, made, in_pairs)

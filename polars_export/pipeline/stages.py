@@ -2,110 +2,180 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from polars_export.decode import TraceDecoder
-from polars_export.errors import MissingPromptError
-from polars_export.flatten import flatten
+from polars_export.detail import Detail
+from polars_export.flatten import Rows
 from polars_export.options import MissingPrompt, Target
 from polars_export.report import LeftOut
-from polars_export.schema import Detail
-from polars_export.scoring import qualifies
-from polars_export.selection import CASE, candidates, pairs
+from polars_export.scoring import qualifies, score
+from polars_export.selection import CASE, pairs
 from polars_export.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from polars_export.chunk import Chunk
+    from polars_export.decode import Decoded
+    from polars_export.decode.records import TraceOutline
     from polars_export.options import ExportOptions
     from polars_export.pipeline.tally import Tally
     from polars_export.prompting import Context
 
-__all__ = ["paired", "prompted", "qualifying"]
+__all__ = [
+    "Qualifying",
+    "detail_of",
+    "far_enough_apart",
+    "paired",
+    "prompted",
+    "prompted_traces",
+    "raise_first",
+    "scored",
+]
+
+_BATCH_BYTES = 17 << 20  # two to a part
+"""How much of the input becomes one batch of tables. Decoding likes two megabytes; but a call of Polars costs as much
+as the work on some hundred turns, and a batch takes about fifty calls."""
 
 _PAIRS_AT_ONCE = 500  # bounds the memory for rendering: two traces each
-_PRUNE_AT_LEAST = 10_000  # traces; fewer are not worth the pass
-_CASES_NAMED = 5
 
 
-def qualifying(chunks: Iterable[Chunk], options: ExportOptions, tally: Tally) -> Iterator[Tables]:
-    """Decode and flatten chunks, and yield the traces that reach the quality threshold."""
-    reference = options.target is Target.REFERENCE
-    decoder = TraceDecoder(Detail.RECORDS if reference else Detail.CONVERSATIONS)
-    for chunk in chunks:
-        tables = Tables.of(flatten(decoder.decode(chunk), tally.traces_read, sort_arguments=reference))
-        kept = tables.filter(tables.traces.select(qualifies(options)).to_series())
-        tally.traces_read += len(tables)
-        tally.leave_out(LeftOut.BELOW_THRESHOLD, len(tables) - len(kept))
+class Qualifying:
+    """Decodes and flattens chunks, and yields the traces that reach the quality threshold, a batch at a time.
+
+    Where few do, the traces of a chunk are decoded in outline first, which takes half the time, and only those that
+    qualify in full. So that it makes no difference which way is taken, a trace that does not qualify is never an error
+    if its outline is none.
+    """
+
+    def __init__(self, options: ExportOptions, tally: Tally) -> None:
+        self._options = options
+        self._tally = tally
+        self._reference = options.target is Target.REFERENCE
+        self._detail = detail_of(options)
+        self._in_full = TraceDecoder(self._detail)
+        self._in_outline = TraceDecoder(Detail.CHOICE)
+        self._few = False
+
+    def of(self, chunks: Iterable[Chunk]) -> Iterator[Tables]:
+        """Yield the qualifying traces of some chunks.
+
+        Raises:
+            BadRecordError: The first record that is no trace.
+        """
+        rows = Rows(self._detail, sort_arguments=self._reference)
+        size = 0
+        for chunk in chunks:
+            self._tally.traces_read += len(chunk.spans)
+            rows.add(self._decoded(chunk))
+            size += len(chunk.data)
+            if size >= _BATCH_BYTES:
+                yield from self._batch(rows)
+                size = 0
+        yield from self._batch(rows)
+
+    def _decoded(self, chunk: Chunk) -> Sequence[TraceOutline]:
+        if not self._few:
+            decoded = self._in_full.decode(chunk)
+            if not decoded.rejected:
+                return decoded.traces
+        outlines = self._in_outline.decode(chunk)
+        rows = Rows(Detail.CHOICE)
+        rows.add(outlines.traces)
+        good = scored(rows).select(qualifies(self._options)).to_series().arg_true()
+        decoded = self._in_full.decode(outlines.chunk.only(good.to_list()))
+        raise_first(outlines, decoded)
+        self._leave_out(len(outlines.traces), len(good))
+        return decoded.traces
+
+    def _batch(self, rows: Rows) -> Iterator[Tables]:
+        if not len(rows):
+            return
+        tables = Tables.of(rows.batch())
+        kept = tables.filter(tables.traces.select(qualifies(self._options)).to_series())
+        if len(kept) < len(tables):
+            self._leave_out(len(tables), len(kept))
         if len(kept):
             yield kept
 
+    def _leave_out(self, seen: int, kept: int) -> None:
+        self._tally.leave_out(LeftOut.BELOW_THRESHOLD, seen - kept)
+        self._few = 2 * kept < seen
+
+
+def detail_of(options: ExportOptions) -> Detail:
+    """Return the level of detail that the records of a target need."""
+    return Detail.RECORDS if options.target is Target.REFERENCE else Detail.CONVERSATIONS
+
+
+def scored(rows: Rows) -> pl.DataFrame:
+    """Return the table `traces` of the rows gathered, with their scores."""
+    return pl.DataFrame(rows.batch().traces).with_columns(score())
+
+
+def raise_first(*decoded: Decoded) -> None:
+    """Raise the error of the first record that was rejected, of several decodings of one chunk."""
+    rejected = [rejected for some in decoded for rejected in some.rejected]
+    if rejected:
+        raise min(rejected, key=lambda rejected: rejected.position).error
+
 
 def prompted(tables: Iterable[Tables], context: Context, options: ExportOptions, tally: Tally) -> Iterator[Tables]:
-    """Join prompts and tools to traces, and yield those that make a conversation.
-
-    Raises:
-        MissingPromptError: At the end, if traces without a user's message are an error and there were any.
-    """
-    missing: dict[tuple[str | None, str], None] = {}  # the cases, in order
+    """Join prompts and tools to traces, and yield those that make a conversation."""
     for some in tables:
-        joined = context.join(some)
-        asked = joined.traces["user_messages"].list.len() > 0
-        if options.missing_prompt is MissingPrompt.ERROR:
-            missing |= dict.fromkeys(joined.traces.filter(~asked).select(CASE).rows())
-        if options.missing_prompt is not MissingPrompt.KEEP:
-            tally.leave_out(LeftOut.MISSING_PROMPT, int((~asked).sum()))
-            joined = joined.filter(asked)
-        spoken = joined.traces.select(
-            (pl.col("turns") > 0) | (pl.col("final_response").fill_null("") != "")
-        ).to_series()
-        tally.leave_out(LeftOut.NOT_REPRESENTABLE, int((~spoken).sum()))
-        kept = joined.filter(spoken)
-        if len(kept) and not missing:
+        joined = Tables(context.join(some.traces), some.turns)
+        kept = joined.filter(prompted_traces(joined.traces, options, tally))
+        if len(kept) and not tally.missing:
             yield kept
-    if missing:
-        raise MissingPromptError(len(missing), list(missing)[:_CASES_NAMED])
+
+
+def prompted_traces(joined: pl.DataFrame, options: ExportOptions, tally: Tally) -> pl.Series:
+    """Return which of the traces, joined with their prompts, make a conversation, and count the others."""
+    asked, spoken = joined.select(
+        asked=pl.col("user_messages").list.len() > 0,
+        spoken=(pl.col("turns") > 0) | (pl.col("final_response").fill_null("") != ""),
+    ).get_columns()
+    if options.missing_prompt is MissingPrompt.KEEP:
+        asked = asked | True
+    elif options.missing_prompt is MissingPrompt.ERROR:
+        cases = joined.filter(~asked).select(CASE).rows()
+        tally.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
+    tally.leave_out(LeftOut.MISSING_PROMPT, int((~asked).sum()))
+    tally.leave_out(LeftOut.NOT_REPRESENTABLE, int((asked & ~spoken).sum()))
+    return asked & spoken
 
 
 def paired(qualified: Iterable[Tables], options: ExportOptions, tally: Tally) -> Iterator[Tables]:
-    """Yield the chosen and the rejected trace of every pair, one behind the other."""
-    held: list[Tables] = []
-    new, limit = 0, _PRUNE_AT_LEAST
-    for tables in qualified:
-        held.append(Tables(tables.traces.with_columns(first_seen="trace"), tables.turns))
-        new += len(tables)
-        if new >= limit:  # as many new ones as were kept: the work stays proportional to the input
-            held = [_pruned(held, tally)]
-            new, limit = 0, max(_PRUNE_AT_LEAST, len(held[0]))
-    if not held:
-        return
-    last = _pruned(held, tally)
-    marked = candidates(last.traces.lazy()).collect()
-    tally.leave_out(LeftOut.SINGLE_RUN, marked.filter(pl.col("runs") == 1).height)
-    sides = pairs(marked.lazy()).collect()
-    if options.target is not Target.REFERENCE:
-        sides = _far_enough_apart(sides, options, tally)
+    """Yield the chosen and the rejected trace of every pair, one behind the other, of traces that are all at hand."""
+    held = list(qualified)
+    if held:
+        every = Tables.concat(held)
+        sides = far_enough_apart(pairs(every.traces.lazy()).collect(), options, tally)
+        yield from _take_pairs(every, sides)
+
+
+def _take_pairs(tables: Tables, sides: pl.DataFrame) -> Iterator[Tables]:
+    """Yield the traces of pairs, chosen, rejected, chosen, rejected, and so on, some pairs at a time."""
     for some in sides.iter_slices(_PAIRS_AT_ONCE):
         if some.height:
-            yield last.take(some.select(pl.concat_list("chosen", "rejected").explode()).to_series())
+            yield tables.take(some.select(pl.concat_list("chosen", "rejected").explode()).to_series())
 
 
-def _pruned(held: list[Tables], tally: Tally) -> Tables:
-    """Drop the traces that can be neither chosen nor rejected, whatever follows."""
-    every = Tables.concat(held)
-    marked = candidates(every.traces.lazy()).collect()
-    kept = Tables(marked.select(every.traces.columns), every.turns).filter(marked["best"] | marked["worst"])
-    tally.leave_out(LeftOut.NOT_SELECTED, len(every) - len(kept))
-    return kept
+def far_enough_apart(sides: pl.DataFrame, options: ExportOptions, tally: Tally) -> pl.DataFrame:
+    """Return the cases of which a pair is made, and count the traces of the others and those between best and worst.
 
-
-def _far_enough_apart(sides: pl.DataFrame, options: ExportOptions, tally: Tally) -> pl.DataFrame:
-    """Drop pairs of one score, and pairs whose scores differ by less than the minimum margin."""
-    tied = sides["margin"] <= 0
-    near = ~tied & (sides["margin"] < options.min_margin)
+    But for the reference, which takes any two runs, their scores must differ, and by no less than the minimum margin.
+    """
+    single = sides["runs"] == 1
+    tied = near = single & False
+    if options.target is not Target.REFERENCE:
+        tied = ~single & (sides["margin"] <= 0)
+        near = ~single & ~tied & (sides["margin"] < options.min_margin)
+    tally.leave_out(LeftOut.SINGLE_RUN, int(single.sum()))
+    tally.leave_out(LeftOut.NOT_SELECTED, int((sides["runs"].cast(pl.Int64) - 2).clip(0).sum()))
     tally.leave_out(LeftOut.TIED, 2 * int(tied.sum()))
     tally.leave_out(LeftOut.SMALL_MARGIN, 2 * int(near.sum()))
-    return sides.filter(~tied & ~near)
+    return sides.filter(~single & ~tied & ~near)

@@ -1,20 +1,28 @@
-"""Bytes: find the sources, open them, recognise what they hold and cut them into chunks of records."""
+"""Bytes: find the sources, cut them into segments, recognise what they hold and read them as chunks of records.
 
+Prompts and tools, which come from files of their own, are in `sources.prompts` and `sources.tools`: what is here needs
+neither Polars nor pyarrow, so that a process that only hands out work starts fast.
+"""
+
+from polars_export.sources.chosen import Place, Stored, chosen_chunks
 from polars_export.sources.find import Source, Sources, find_sources, listed
-from polars_export.sources.prompts import PROMPTS, read_prompts, sets_of_stores
 from polars_export.sources.read import Reading, objects_chunk
-from polars_export.sources.tools import Tools, read_tools
+from polars_export.sources.segments import Part, Segment, lines_before, parts_of, refuse_if_all, size_of
 
 __all__ = [
-    "PROMPTS",
+    "Part",
+    "Place",
     "Reading",
+    "Segment",
     "Source",
     "Sources",
-    "Tools",
+    "Stored",
+    "chosen_chunks",
     "find_sources",
+    "lines_before",
     "listed",
     "objects_chunk",
-    "read_prompts",
-    "read_tools",
-    "sets_of_stores",
+    "parts_of",
+    "refuse_if_all",
+    "size_of",
 ]

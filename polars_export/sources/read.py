@@ -1,75 +1,68 @@
-"""Read sources one after the other as one sequence of chunks."""
+"""Read a segment of a source as chunks of records."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polars_export.chunk import Chunk, Origin
-from polars_export.errors import SerializationError, SourceError
+from polars_export.errors import SerializationError
 from polars_export.sources.document import document_chunks
-from polars_export.sources.lines import line_chunks
+from polars_export.sources.lines import line_chunks, skip_line
 from polars_export.sources.recognise import Kind, NoTracesError, recognise
-from polars_export.sources.stream import STDIN, ByteStream, Window
+from polars_export.sources.stream import ByteStream, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
-    from polars_export.sources.find import Found
+    from polars_export.sources.segments import Segment
 
 __all__ = ["Reading", "objects_chunk"]
 
-_CHUNKS = {Kind.LINES: line_chunks, Kind.DOCUMENT: document_chunks}
-
 
 class Reading:
-    """One reading of all sources in order, with what is known of its progress.
+    """One reading of a segment, with what is known of its progress.
 
     Attributes:
-        bytes_total: Size of all sources as they are stored; None with standard input.
-        bytes_read: How much of that has been read.
-        passed_over: Files met in a search of a directory that hold JSON but no traces, with what they hold.
+        bytes_read: How many bytes of the source have been read, as they are stored.
+        passed_over: What the source holds in place of traces, if it was met in a search; else None.
     """
 
-    def __init__(self, found: Sequence[Found]) -> None:
-        self._found = found
-        piped = any(source.path == STDIN for source in found)
-        self.bytes_total = None if piped else sum(_size(source.path) for source in found)
+    def __init__(self, segment: Segment, spool: Path | None = None) -> None:
+        self._segment = segment
+        self._spool = spool
         self.bytes_read = 0
-        self.passed_over: dict[str, str] = {}
-
-    def sizes(self) -> list[tuple[str, int | None]]:
-        """Return the sources with their sizes in bytes, None for what is piped."""
-        return [(path, None if path == STDIN else _size(path)) for path, _ in self._found]
+        self.passed_over: str | None = None
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the chunks of all sources.
+        """Yield the chunks of the segment; of a source to pass over, none.
 
         Raises:
-            SourceError: A source cannot be read or holds no traces. A file that was met in a search and is of a known
-                kind without traces is passed over, unless there is nothing else.
-            BadRecordError: A source is not valid JSON between its records.
+            SourceError: The source cannot be read or holds no traces.
+            BadRecordError: It is not valid JSON between its records.
         """
-        for path, searched in self._found:
-            before = self.bytes_read
-            with ByteStream(path) as stream:
-                window = Window(stream)
-                try:
-                    kind = recognise(window)
-                except NoTracesError as error:
-                    if not searched:
-                        raise
-                    self.passed_over[path] = error.problem
-                    self.bytes_read = before + _size(path)
-                    continue
-                for chunk in _CHUNKS[kind](window):
-                    self.bytes_read = before + stream.stored_position()
-                    yield chunk
-                self.bytes_read = before + stream.stored_position()
-        if self.passed_over and self.passed_over.keys() == {path for path, _ in self._found}:
-            path, problem = next(iter(self.passed_over.items()))
-            raise SourceError(path, problem)
+        segment = self._segment
+        start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
+        with ByteStream(segment.path, start, self._spool) as stream:
+            for chunk in self._chunks_of(Window(stream)):
+                self.bytes_read = min(stream.stored_position() - start, segment.size)
+                yield chunk
+        self.bytes_read = segment.size
+
+    def _chunks_of(self, window: Window) -> Iterator[Chunk]:
+        segment = self._segment
+        if segment.start:
+            skip_line(window)
+            return line_chunks(window, segment.end)
+        try:
+            kind = recognise(window)
+        except NoTracesError as error:
+            if not segment.searched:
+                raise
+            self.passed_over = error.problem
+            return iter(())
+        return line_chunks(window, segment.end) if kind is Kind.LINES else document_chunks(window)
 
 
 def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:
@@ -92,10 +85,3 @@ def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: 
     positions = range(first, first + len(spans))
     origin = Origin.OBJECTS if eval_set_id is None else Origin.DOCUMENT
     return Chunk("traces", memoryview(data), spans, positions, origin, eval_set_id)
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        raise SourceError(path, error.strerror or str(error)) from error

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
-import pyarrow as pa
-
-from polars_export.errors import SourceError
+from polars_export.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
-__all__ = ["CHUNK_BYTES", "STDIN", "ByteStream", "Window"]
+__all__ = ["CHUNK_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
 
 STDIN = "-"
 
@@ -24,29 +24,55 @@ CHUNK_BYTES = 2 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HEAD = 4  # bytes: the longest magic
+_OPEN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")  # of this process; /dev/fd/63 is what shells make of <(command)
+
+
+def is_piped(source: str) -> bool:
+    """Return whether a source can be read only once, or only by this process."""
+    return source == STDIN or source.startswith(_OPEN_FILES) or not Path(source).is_file()
 
 
 class ByteStream:
     """The plain bytes of one source; a context manager.
 
+    Attributes:
+        source: What the source is called in messages.
+        base: Where the first byte handed out stands in the plain source: behind a byte-order mark, which is none of it.
+
+    Args:
+        source: A file, or `-` for standard input.
+        start: Where in a file, which is then not compressed, to begin.
+        spool: Where the bytes are kept as they are read, if the source can be read only once or only from its
+            beginning: piped, or compressed. The first byte of the spool is the first of the plain source.
+            Where it is there already, it is read in place of the source.
+
     Raises:
         SourceError: The source cannot be opened or read, or its compressed data is damaged.
+        OutputError: The spool cannot be written.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, start: int = 0, spool: Path | None = None) -> None:
         self.source = source
+        self.base = start
+        kept = spool is not None and spool.exists()
+        self._opened_here = kept or source != STDIN
         try:
-            self._stored = _open(source)
+            self._stored = _open(str(spool) if kept else source)
+            if start:
+                self._stored.seek(start)
             head = self._stored.peek(_HEAD)[:_HEAD]
         except OSError as error:
             raise SourceError(source, error.strerror or str(error)) from error
-        self._codec = next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
-        self._readinto: Callable[[memoryview], int] = (
-            self._stored.readinto1
-        )  # one read a call: between two, signals act
-        if self._codec:
-            self._readinto = pa.CompressedInputStream(pa.PythonFile(_KeptOpen(self._stored), "r"), self._codec).readinto
-        self._at_start = True
+        is_plain = kept or start
+        self.codec = None if is_plain else next((c for magic, c in _MAGIC.items() if head.startswith(magic)), None)
+        # One read a call: between two, signals act.
+        self._readinto: Callable[[memoryview], int] = self._stored.readinto1
+        if self.codec:
+            import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
+
+            self._readinto = pa.CompressedInputStream(pa.PythonFile(_KeptOpen(self._stored), "r"), self.codec).readinto
+        self._at_start = not start
+        self._spool = _Spool(spool) if spool and not kept and (self.codec or is_piped(source)) else None
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end."""
@@ -55,13 +81,16 @@ class ByteStream:
             while filled < len(buffer) and (count := self._readinto(buffer[filled:])):
                 filled += count
         except OSError as error:
-            problem = f"damaged {self._codec} data: {error}" if self._codec else error.strerror or str(error)
+            problem = f"damaged {self.codec} data: {error}" if self.codec else error.strerror or str(error)
             raise SourceError(self.source, problem) from error
         if self._at_start and bytes(buffer[: len(_BYTE_ORDER_MARK)]) == _BYTE_ORDER_MARK:
             rest = bytes(buffer[len(_BYTE_ORDER_MARK) : filled])
             filled = len(rest)
             buffer[:filled] = rest
+            self.base = 0 if self._spool else len(_BYTE_ORDER_MARK)
         self._at_start = False
+        if self._spool:
+            self._spool.keep(buffer[:filled])
         return filled
 
     def stored_position(self) -> int:
@@ -74,8 +103,35 @@ class ByteStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.source != STDIN:
+        if self._spool:
+            self._spool.close()
+        if self._opened_here:
             self._stored.close()
+
+
+class _Spool:
+    """A file that keeps what is read; what has been kept can be read at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._reported():
+            self._file = path.open("wb", buffering=0)
+
+    def keep(self, data: memoryview) -> None:
+        with self._reported():
+            kept = 0
+            while kept < len(data):  # a raw file may take less than it is given
+                kept += self._file.write(data[kept:])
+
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(str(self._path), error.strerror or str(error)) from error
 
 
 class _KeptOpen:
@@ -111,6 +167,12 @@ class Window:
         self.data = bytearray(self.size)
         self.start = 0
         self.end = 0
+        self._dropped = 0
+
+    @property
+    def offset(self) -> int:
+        """Where in the plain source the first byte held stands."""
+        return self.stream.base + self._dropped
 
     @property
     def source(self) -> str:
@@ -127,6 +189,7 @@ class Window:
     def drop(self, length: int) -> None:
         """Let go of the first bytes."""
         self.start += length
+        self._dropped += length
 
     def more(self) -> bool:
         """Read on behind what is held; False at the end of the stream."""

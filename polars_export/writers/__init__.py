@@ -1,6 +1,10 @@
-"""Write records: as JSON lines, plain or compressed, or as Parquet; into a file that appears whole or not at all."""
+"""Write records: as JSON lines, plain or compressed, or as Parquet; outputs appear whole or not at all.
 
-from polars_export.writers.jsonlines import encode
-from polars_export.writers.open import Writer, check_output, open_writer
+Whoever has records cuts them into blocks, encoded (`writers.blocks`). What is here puts blocks into files, and needs
+neither Polars nor pyarrow, so that a process that only hands out work starts fast.
+"""
 
-__all__ = ["Writer", "check_output", "encode", "open_writer"]
+from polars_export.writers.dataset import DatasetWriter, Plan
+from polars_export.writers.open import Output, check_output, file_type_of, open_output
+
+__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -56,9 +56,15 @@ class Turns:
     most: int
 
     @classmethod
-    def of(cls, counts: Sequence[int]) -> Turns | None:
-        """Return the figures of some traces, or None where there are none."""
-        return cls(min(counts), statistics.median(counts), max(counts)) if counts else None
+    def of(cls, traces: Mapping[int, int]) -> Turns | None:
+        """Return the figures of so many traces by their number of turns, or None where there are none."""
+        if not traces:
+            return None
+        total = sum(traces.values())
+        ranks = accumulate(traces[turns] for turns in sorted(traces))
+        reached = list(zip(ranks, sorted(traces), strict=True))
+        middle = [next(turns for rank, turns in reached if rank > place) for place in ((total - 1) // 2, total // 2)]
+        return cls(min(traces), sum(middle) / 2, max(traces))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

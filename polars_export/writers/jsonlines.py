@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import secrets
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -16,7 +16,7 @@ from polars_export.nested import arrow, lists, structs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["JsonLinesWriter", "encode"]
+__all__ = ["encode"]
 
 _POSITIVE_EXPONENT = re.compile(rb'(?<!\\)(":-?[0-9.]+e)\+')  # of a number that is the value of a key
 
@@ -93,22 +93,3 @@ def _holds_json(kind: pa.DataType) -> bool:
 
 def _with_nulls(marked: pa.ListArray, like: pa.Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(marked.offsets, marked.values, mask=like.is_null())
-
-
-class JsonLinesWriter:
-    """Writes records of one schema as JSON lines to a binary file."""
-
-    def __init__(self, file: BinaryIO, schema: pa.Schema, absent: Sequence[str], compression: str | None) -> None:
-        self._file = pa.CompressedOutputStream(file, compression) if compression else file
-        self._schema = schema
-        self._absent = absent
-        self._compressed = compression is not None
-
-    def write(self, records: pa.Table) -> None:
-        """Append records."""
-        self._file.write(encode(records, self._schema, self._absent))
-
-    def close(self) -> None:
-        """Write what is still held back; a compressed file is closed with it, a plain one stays open."""
-        if self._compressed:
-            self._file.close()

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["ROW_GROUP_ROWS", "ParquetWriter"]
+__all__ = ["encode_row_group"]
 
-ROW_GROUP_ROWS = 1_000
-"""Rows of a row group: a fixed number, so that the file does not depend on how the input was read. A thousand traces
-are some ten megabytes, which is what a viewer can fetch to show one of them."""
+_CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
+"""The page boundaries of `datasets` itself: they follow the content, so that the hub stores an unchanged page once."""
 
 
-class ParquetWriter:
-    """Writes records of one schema as Parquet to a binary file."""
+def encode_row_group(records: pa.Table, schema: pa.Schema, *, for_hub: bool) -> bytes:
+    """Return a Parquet file of one row group, which is put behind others without being decoded.
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_index=True)
-        self._held: list[pa.Table] = []
-        self._held_rows = 0
-
-    def write(self, records: pa.Table) -> None:
-        """Append records; strings may still be views."""
-        self._held.append(records.cast(self._schema))
-        self._held_rows += records.num_rows
-        if self._held_rows >= ROW_GROUP_ROWS:
-            whole = self._held_rows - self._held_rows % ROW_GROUP_ROWS
-            held = pa.concat_tables(self._held)
-            self._write(held.slice(0, whole))
-            self._held, self._held_rows = [held.slice(whole)], self._held_rows - whole
-
-    def close(self) -> None:
-        """Write the rest and the footer; the file itself stays open."""
-        if self._held_rows:
-            self._write(pa.concat_tables(self._held))
-        self._writer.close()
-
-    def _write(self, records: pa.Table) -> None:
-        self._writer.write_table(records, row_group_size=ROW_GROUP_ROWS)
+    Args:
+        records: The rows; JSON may still be strings.
+        schema: Their schema.
+        for_hub: Whether page boundaries follow the content, which only pays where files are stored by their chunks.
+    """
+    buffer = pa.BufferOutputStream()
+    chunking = {"use_content_defined_chunking": _CHUNKING} if for_hub else {}
+    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_index=True, **chunking) as writer:
+        if for_hub:
+            writer.add_key_value_metadata({"content_defined_chunking": json.dumps(_CHUNKING)})
+        writer.write_table(records.cast(schema), row_group_size=records.num_rows)
+    encoded: bytes = buffer.getvalue().to_pybytes()
+    return encoded

@@ -1,0 +1,48 @@
+"""Choose pairs among all traces of an export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from polars_export.pipeline.job import ChosenTask
+from polars_export.pipeline.stages import far_enough_apart
+from polars_export.selection import pairs
+from polars_export.sources.segments import PART_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from polars_export.options import ExportOptions
+    from polars_export.pipeline.tally import Tally
+    from polars_export.sources import Stored
+
+__all__ = ["choose"]
+
+_CASE = ("case_high", "case_low")
+
+
+def choose(
+    parts: Sequence[pl.DataFrame], stored: dict[int, Stored], options: ExportOptions, tally: Tally
+) -> Iterator[ChosenTask]:
+    """Yield the pairs that the traces of all parts make, cut into tasks of about equal size."""
+    traces = pl.concat(parts)
+    sides = far_enough_apart(pairs(traces.lazy(), _CASE).collect(), options, tally)
+    rows = sides.select(pl.concat_list("chosen", "rejected").explode()).to_series()
+    places = traces.select("source", "offset", "length")[rows]
+    for number, some in enumerate(_cut(places)):
+        sources = some["source"].unique()
+        yield ChosenTask(number, some, {source: stored[source] for source in sources})
+
+
+def _cut(places: pl.DataFrame) -> Iterable[pl.DataFrame]:
+    """Cut the traces of pairs, two rows each, where a part would become too large."""
+    if not places.height:
+        return
+    of_pair = places["length"].cast(pl.UInt64).cum_sum().gather_every(2, offset=1)
+    ends = (of_pair // PART_BYTES).rle().struct.field("len").cum_sum().to_list()
+    start = 0
+    for end in ends:
+        yield places.slice(2 * start, 2 * (end - start))
+        start = end

@@ -1,0 +1,90 @@
+"""What the processes of an export are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from polars_export.options import ExportOptions
+    from polars_export.pipeline.seen import Seen
+    from polars_export.pipeline.tally import Tally
+    from polars_export.report import ExportReport
+    from polars_export.sources import Part, Stored
+    from polars_export.writers.assemble import Block
+    from polars_export.writers.dataset import Shard
+
+__all__ = ["ChosenTask", "Description", "Job", "PartTask", "RenderedPart", "SkimmedPart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One export.
+
+    Attributes:
+        sources: The sources as the user named them.
+        options: What to export.
+        output: The name of the output.
+        into_directory: Whether that is a dataset repository.
+        parts: Directory for the files of the parts and the spools.
+    """
+
+    sources: tuple[str, ...]
+    options: ExportOptions
+    output: str
+    into_directory: bool
+    parts: Path
+
+
+class PartTask(NamedTuple):
+    """A part to be read, and its number among all."""
+
+    number: int
+    part: Part
+
+
+class ChosenTask(NamedTuple):
+    """Pairs to be read again, and their number among all parts.
+
+    `places` is a Polars frame with one row per trace, chosen, rejected, chosen, rejected, and so on: `source`, `offset`
+    and `length`. `stored` has the sources that occur.
+    """
+
+    number: int
+    places: Any
+    stored: dict[int, Stored]
+
+
+class Description(NamedTuple):
+    """What is told of a finished dataset: the path and size of its sources, its shards, its account, its traces."""
+
+    sources: Sequence[tuple[str, int | None]]
+    shards: Sequence[Shard]
+    report: ExportReport
+    seen: Seen
+
+
+class RenderedPart(NamedTuple):
+    """The records of a part: where their blocks are, the account of its traces, and what was passed over."""
+
+    path: Path
+    blocks: list[Block]
+    tally: Tally
+    seen: Seen
+    passed_over: dict[str, str]
+
+
+class SkimmedPart(NamedTuple):
+    """The qualifying traces of a part.
+
+    `traces` is a Polars frame with one row per trace, in input order: `case_high` and `case_low`, which tell its case,
+    `score`, and where it stands: `source`, `offset`, `length`. That is 40 bytes each.
+    """
+
+    traces: Any
+    stored: dict[int, Stored]
+    tally: Tally
+    passed_over: dict[str, str]

@@ -1,0 +1,40 @@
+"""Read what is known of the cases beside their runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from polars_export.prompting import Context
+from polars_export.sources import listed
+from polars_export.sources.prompts import PROMPTS, read_prompts, sets_of_stores
+from polars_export.sources.tools import read_tools
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.sources import Sources
+
+__all__ = ["context_of", "known_prompts"]
+
+
+def context_of(sources: Sources, options: ExportOptions) -> Context:
+    """Return the prompts and tools of an export whose records hold such.
+
+    Raises:
+        InputError: A file that names them cannot be used.
+    """
+    tools = read_tools(options.tools) if options.tools else None
+    known = known_prompts(sources, options.prompts) or Context(pl.DataFrame(schema=PROMPTS))
+    return replace(known, tools=tools)
+
+
+def known_prompts(sources: Sources, prompts: Sources) -> Context | None:
+    """Return the eval sets given, else those of the eval stores among the sources; None if there are none.
+
+    Raises:
+        InputError: An eval set cannot be used.
+    """
+    given = listed(prompts) or sets_of_stores(sources)
+    return Context(read_prompts(given)) if given else None

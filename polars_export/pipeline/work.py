@@ -1,0 +1,237 @@
+"""What one process does of an export: a part, or some pairs, from bytes to blocks."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from polars_export.decode import TraceDecoder, paused_collection
+from polars_export.detail import Detail
+from polars_export.errors import BadRecordError
+from polars_export.flatten import Rows
+from polars_export.formats import record_format
+from polars_export.options import Target, TrainingFormat
+from polars_export.pipeline.cases import case_digest
+from polars_export.pipeline.job import RenderedPart, SkimmedPart
+from polars_export.pipeline.prompts import context_of
+from polars_export.pipeline.render import rendered
+from polars_export.pipeline.repository import describe, splits_of
+from polars_export.pipeline.seen import Seen
+from polars_export.pipeline.stages import Qualifying, detail_of, prompted, prompted_traces, raise_first, scored
+from polars_export.pipeline.tally import Tally
+from polars_export.report import LeftOut
+from polars_export.scoring import qualifies
+from polars_export.selection import CASE
+from polars_export.sources import Place, Reading, Stored, chosen_chunks, lines_before
+from polars_export.tables import Tables
+from polars_export.writers import file_type_of
+from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
+from polars_export.writers.jsonlines import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from polars_export.chunk import Chunk
+    from polars_export.pipeline.crew import Told
+    from polars_export.pipeline.job import ChosenTask, Description, Job, PartTask
+    from polars_export.pipeline.render import Piece
+    from polars_export.prompting import Context
+    from polars_export.sources import Part, Segment
+
+__all__ = ["Workshop", "encoding_of"]
+
+_PLACES = {"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32}
+_SKIMMED = _PLACES | {"score": pl.Float64, "case_high": pl.UInt64, "case_low": pl.UInt64}
+
+_SKIMMED_AT_ONCE = 5_000  # traces: a compressed file, which is one part, may hold millions
+
+_BATCH_PAIRS = 250
+"""Pairs that are read again and rendered at a time; about as much as a batch of `stages.Qualifying`."""
+
+
+def encoding_of(job: Job) -> Encoding:
+    """Return how the records of a job become blocks."""
+    format_, options = record_format(job.options), job.options
+    schema = format_.schema(options)
+    if not job.into_directory:
+        return Encoding(schema, format_.ABSENT, file_type_of(job.output))
+    most = min(BLOCK_BYTES, options.max_shard_bytes)
+    return Encoding(schema, format_.ABSENT, options.file_type.value, for_hub=True, block_bytes=most)
+
+
+class Workshop:
+    """Does the tasks of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._options = job.options
+        self._encoding = encoding_of(job)
+        self._known: Context | None = None
+        self._segment: Segment | None = None
+
+    def render_part(self, task: PartTask, told: Told) -> RenderedPart:
+        """Render the traces of a part; of a format without pairs.
+
+        Raises:
+            InputError: A source or a record cannot be used.
+            OutputError: The part could not be written.
+        """
+        tally, passed_over = Tally(), dict[str, str]()
+        with paused_collection(), self._located():
+            chunks = self._chunks(task.part, passed_over, told)
+            tables = Qualifying(self._options, tally).of(chunks)
+            if context := self._context():
+                tables = prompted(tables, context, self._options, tally)
+            return self._written(task.number, tables, tally, passed_over)
+
+    def render_chosen(self, task: ChosenTask, told: Told) -> RenderedPart:
+        """Render pairs that were chosen among all traces.
+
+        Raises:
+            InputError: A record cannot be used, or a source has changed.
+            OutputError: The part could not be written.
+        """
+        del told  # these bytes have been counted
+        tally = Tally()
+        with paused_collection():
+            return self._written(task.number, self._chosen(task), tally, {})
+
+    def skim_part(self, task: PartTask, told: Told) -> SkimmedPart:
+        """Return what decides on the choice among all traces.
+
+        Raises:
+            InputError: A source or a record cannot be used.
+        """
+        tally, passed_over = Tally(), dict[str, str]()
+        stored: dict[int, Stored] = {}
+        rows, places = Rows(Detail.CHOICE), list[Place]()
+        eligible = [pl.DataFrame(schema=_SKIMMED)]
+        decoder = TraceDecoder(Detail.CHOICE)
+        with paused_collection(), self._located():
+            for segment, chunk in self._chunks_by_segment(task.part, passed_over, told):
+                outlines = decoder.decode(chunk)
+                raise_first(outlines)
+                rows.add(outlines.traces)
+                places += [
+                    Place(segment.number, chunk.offset + start, end - start) for start, end in outlines.chunk.spans
+                ]
+                if len(rows) >= _SKIMMED_AT_ONCE:
+                    eligible.append(self._eligible(rows, places, tally))
+                    places.clear()
+                if segment.number not in stored:
+                    spool = self._spool(segment)
+                    path = str(spool) if spool and spool.exists() else segment.path
+                    stored[segment.number] = Stored(segment.path, path, chunk.origin, chunk.eval_set_id)
+            if len(rows):
+                eligible.append(self._eligible(rows, places, tally))
+            return SkimmedPart(pl.concat(eligible), stored, tally, passed_over)
+
+    def check_part(self, task: PartTask, told: Told) -> None:
+        """Decode every trace of a part in full.
+
+        Raises:
+            InputError: The first thing that cannot be used.
+        """
+        del told
+        decoder = TraceDecoder(detail_of(self._options))
+        with self._located():
+            for chunk in self._chunks(task.part, {}, lambda *_: None):
+                raise_first(decoder.decode(chunk))
+
+    def describe(self, facts: Description, told: Told) -> dict[str, str]:
+        """Return what stands beside the data of a dataset repository, by the file's name."""
+        del told
+        return describe(facts, self._options, self._encoding)
+
+    def _context(self) -> Context | None:
+        if self._options.target is Target.REFERENCE:
+            return None
+        if self._known is None:
+            self._known = context_of(self._job.sources, self._options)
+        return self._known
+
+    def _chunks(self, part: Part, passed_over: dict[str, str], told: Told) -> Iterator[Chunk]:
+        return (chunk for _, chunk in self._chunks_by_segment(part, passed_over, told))
+
+    def _chunks_by_segment(
+        self, part: Part, passed_over: dict[str, str], told: Told
+    ) -> Iterator[tuple[Segment, Chunk]]:
+        for segment in part:
+            self._segment = segment
+            reading = Reading(segment, self._spool(segment))
+            known = 0
+            for chunk in reading.chunks():
+                yield segment, chunk
+                told(reading.bytes_read - known, len(chunk.spans))
+                known = reading.bytes_read
+            told(reading.bytes_read - known, 0)
+            if reading.passed_over:
+                passed_over[segment.path] = reading.passed_over
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """Make errors name the line in the file, not in the segment, which knows nothing of those before it."""
+        try:
+            yield
+        except BadRecordError as error:
+            if error.line is None or self._segment is None or not self._segment.start:
+                raise
+            line = error.line + lines_before(self._segment)
+            raise BadRecordError(error.file, line, error.json_path, error.expected, error.found) from error
+
+    def _spool(self, segment: Segment) -> Path | None:
+        """Return where a source is kept that must be read twice and cannot be, or only from its beginning."""
+        in_pairs = self._options.format is TrainingFormat.DPO
+        return self._job.parts / f"source-{segment.number}" if in_pairs else None
+
+    def _eligible(self, rows: Rows, places: Sequence[Place], tally: Tally) -> pl.DataFrame:
+        """Return the rows of a `SkimmedPart` for those of some traces that may become part of a pair."""
+        tally.traces_read += len(rows)
+        where = pl.DataFrame(places, schema=_PLACES, orient="row")
+        known = pl.concat([scored(rows), where], how="horizontal")
+        kept = known.filter(qualifies(self._options))
+        tally.leave_out(LeftOut.BELOW_THRESHOLD, known.height - kept.height)
+        if context := self._context():
+            kept = context.join(kept)
+            kept = kept.filter(prompted_traces(kept, self._options, tally))
+        digests = b"".join([case_digest(case, 16) for case in kept.select(CASE).iter_rows()])
+        halves = pl.Series(pa.Array.from_buffers(pa.uint64(), 2 * kept.height, [None, pa.py_buffer(digests)]))
+        return kept.select(
+            *_PLACES, "score", case_high=halves.gather_every(2), case_low=halves.gather_every(2, offset=1)
+        )
+
+    def _chosen(self, task: ChosenTask) -> Iterator[Tables]:
+        """Yield the traces of pairs, with their prompts, a batch at a time."""
+        detail, context = detail_of(self._options), self._context()
+        decoder = TraceDecoder(detail)
+        for some in task.places.iter_slices(2 * _BATCH_PAIRS):
+            in_files = some.with_row_index("row").sort("source", "offset")
+            rows = Rows(detail, sort_arguments=context is None)
+            for chunk in chosen_chunks(map(Place._make, in_files.select(*_PLACES).iter_rows()), task.stored):
+                decoded = decoder.decode(chunk)
+                raise_first(decoded)
+                rows.add(decoded.traces)
+            tables = Tables.of(rows.batch()).take(in_files["row"].arg_sort())
+            yield Tables(context.join(tables.traces), tables.turns) if context else tables
+
+    def _written(
+        self, number: int, tables: Iterable[Tables], tally: Tally, passed_over: dict[str, str]
+    ) -> RenderedPart:
+        """Render tables, and write the records to the file of the part."""
+        path, seen = self._job.parts / f"{number:06d}", Seen()
+        with closing(BlockWriter(path, self._encoding, self._job.output)) as writer:
+            for piece in rendered(tables, self._options, tally):
+                if self._job.into_directory:
+                    seen.see(piece.exported_traces())
+                    seen.sample = seen.sample or self._sample(piece)
+                for split, records in splits_of(piece, self._options):
+                    writer.write(split, records)
+        return RenderedPart(path, writer.blocks, tally, seen, passed_over)
+
+    def _sample(self, piece: Piece) -> str:
+        first = piece.rendered.records.slice(0, 1)
+        return encode(first, self._encoding.schema, self._encoding.absent).decode().rstrip("\n")

@@ -1,0 +1,125 @@
+"""Cut sources into segments that can be read on their own, and put these into parts of about equal size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polars_export.errors import ExportError, SourceError
+from polars_export.sources.recognise import Kind, recognise
+from polars_export.sources.stream import STDIN, ByteStream, Window, is_piped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from polars_export.sources.find import Found
+
+__all__ = ["PART_BYTES", "Part", "Segment", "lines_before", "parts_of", "refuse_if_all", "size_of"]
+
+PART_BYTES = 32 << 20
+"""Bytes of a part as stored: half a second of work, so that processes end at about the same time, and some thousand
+traces, so that few row groups of a Parquet file end early. It is not an option: the files would depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A source, or of a large file of lines those that start from `start` on and before `end`.
+
+    Attributes:
+        number: Place of the source among all.
+        path: The source.
+        searched: Whether it was met in the search of a directory.
+        start: Where it begins, in bytes.
+        end: Where it ends; None at the end of the source.
+        size: Its bytes as they are stored; 0 where that is not known.
+    """
+
+    number: int
+    path: str
+    searched: bool = False
+    start: int = 0
+    end: int | None = None
+    size: int = 0
+
+
+Part = tuple[Segment, ...]
+"""Consecutive segments: the work of a moment for one process."""
+
+
+def parts_of(found: Sequence[Found]) -> Iterator[Part]:
+    """Yield the parts of some sources in order. They depend on the sources alone.
+
+    Raises:
+        SourceError: A source has gone, or cannot be opened.
+    """
+    part: list[Segment] = []
+    size = 0
+    for segment in (segment for number, source in enumerate(found) for segment in _segments(number, source)):
+        if part and size + segment.size > PART_BYTES:
+            yield tuple(part)
+            part, size = [], 0
+        part.append(segment)
+        size += segment.size
+    if part:
+        yield tuple(part)
+
+
+def lines_before(segment: Segment) -> int:
+    """Return how many lines of its file precede a segment."""
+    if not segment.start:
+        return 0
+    count, left = 1, segment.start - 1
+    with Path(segment.path).open("rb") as file:
+        while left and (block := file.read(min(left, 1 << 20))):
+            count += block.count(b"\n")
+            left -= len(block)
+    return count
+
+
+def size_of(path: str) -> int:
+    """Return the size of a source as it is stored; 0 for standard input.
+
+    Raises:
+        SourceError: It has gone.
+    """
+    if path == STDIN:
+        return 0
+    try:
+        return Path(path).stat().st_size
+    except OSError as error:
+        raise SourceError(path, error.strerror or str(error)) from error
+
+
+def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> None:
+    """Check that not all of the sources have been passed over.
+
+    Raises:
+        SourceError: They have; it names the first.
+    """
+    if passed_over and passed_over.keys() == {source.path for source in found}:
+        path, problem = next(iter(passed_over.items()))
+        raise SourceError(path, problem)
+
+
+def _segments(number: int, source: Found) -> Iterator[Segment]:
+    size = size_of(source.path)
+    whole = Segment(number, source.path, source.searched, size=size)
+    if size <= PART_BYTES or not _is_plain_lines(source.path):
+        yield whole
+        return
+    for start in range(0, size, PART_BYTES):
+        end = start + PART_BYTES
+        yield replace(whole, start=start, end=end if end < size else None, size=min(PART_BYTES, size - start))
+
+
+def _is_plain_lines(path: str) -> bool:
+    if is_piped(path):
+        return False
+    with ByteStream(path) as stream:
+        if stream.codec:
+            return False
+        try:
+            return recognise(Window(stream)) is Kind.LINES
+        except ExportError:
+            return False  # whoever reads it will say what is wrong, when it is its turn

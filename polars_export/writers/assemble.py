@@ -1,0 +1,77 @@
+"""Put the blocks of all parts one behind the other into one file, without decoding them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+
+from polars_export.writers.stitch import ParquetStitcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Assembler", "Block", "assembler", "blocks_of"]
+
+
+class Block(NamedTuple):
+    """Encoded records: where they are in the file of their part, how many, and how large in memory (`row_bytes`)."""
+
+    split: str
+    start: int
+    size: int
+    rows: int
+    num_bytes: int
+
+
+class Assembler(Protocol):
+    """Takes blocks in order."""
+
+    def add(self, block: bytes, /) -> None:
+        """Append a block."""
+        ...
+
+    def close(self) -> None:
+        """Write what is still held back; the file itself stays open."""
+        ...
+
+
+def assembler(file: BinaryIO, file_type: str, compression: str | None = None) -> Assembler:
+    """Return what puts blocks of a type (`jsonl` or `parquet`) into a file."""
+    if file_type == "parquet":
+        return ParquetStitcher(file)
+    return _Compressed(file, compression) if compression else _Plain(file)
+
+
+def blocks_of(part: Path, blocks: Iterable[Block]) -> Iterator[tuple[Block, bytes]]:
+    """Yield blocks with their bytes, and remove the file of the part, which holds nothing else."""
+    with part.open("rb", buffering=0) as file:
+        for block in blocks:
+            file.seek(block.start)
+            yield block, file.read(block.size)
+    part.unlink()
+
+
+class _Plain:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def add(self, block: bytes, /) -> None:
+        self._file.write(block)
+
+    def close(self) -> None:
+        pass
+
+
+class _Compressed:
+    """One compressed stream: some readers stop at the end of the first of several."""
+
+    def __init__(self, file: BinaryIO, compression: str) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
+
+        self._stream = pa.CompressedOutputStream(file, compression)
+
+    def add(self, block: bytes, /) -> None:
+        self._stream.write(block)
+
+    def close(self) -> None:
+        self._stream.close()
