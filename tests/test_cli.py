@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -231,7 +233,9 @@ def test_an_interrupted_export_leaves_the_old_output(number: int, tmp_path: Path
         while not list(tmp_path.glob(".polars-export-*.part")):
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(1)  # by now it has read all there is and waits for more
+        while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):  # bytes that it has not read yet
+            time.sleep(0.01)
+        time.sleep(0.2)  # by now it waits for more
         process.send_signal(number)
         assert process.wait(timeout=30) == 130
         assert process.stderr.read() == b"polars-export: interrupted; the output is as it was\n"

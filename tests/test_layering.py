@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def modules() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) != "__init__"]
 
 
+@cache
 def imported(path: Path, *, for_types: bool = True) -> set[str]:
     """Return the modules that a file imports, those for type checking included or not."""
     names: set[str] = set()

@@ -80,8 +80,12 @@ def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dic
 
 @settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases())
-def test_openai_chatml(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
-    traces, cases = given_cases
+def test_openai_chatml_and_llamafactory_sharegpt(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
+    openai_chatml_equals_row_by_row(*given_cases)
+    llamafactory_sharegpt_equals_row_by_row(*given_cases)
+
+
+def openai_chatml_equals_row_by_row(traces: list[Json], cases: dict[str, Case]) -> None:
     got = render(traces, cases, format="chatml", target="openai")
     for record in got:
         for message in record["messages"]:
@@ -91,10 +95,7 @@ def test_openai_chatml(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
     assert got == [{"messages": spoken} for spoken in every if rowwise_trainers.answered(spoken)]
 
 
-@settings(max_examples=30, deadline=None)
-@given(given_cases=traces_with_cases())
-def test_llamafactory_sharegpt(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
-    traces, cases = given_cases
+def llamafactory_sharegpt_equals_row_by_row(traces: list[Json], cases: dict[str, Case]) -> None:
     expected = []
     for trace in traces:
         case = cases[trace["case_id"]]

@@ -172,8 +172,11 @@ def _work_directory(output: str, path: Path) -> Iterator[Path]:
         work.mkdir(mode=0o700)  # what is piped through is nobody else's
     try:
         yield work
-    finally:
+    except BaseException:
         shutil.rmtree(work, ignore_errors=True)
+        raise
+    with reported(f"{work} (left over; the output is complete)"):
+        shutil.rmtree(work)
 
 
 @contextmanager
