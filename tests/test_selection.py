@@ -98,6 +98,7 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
     traces = runs_of_cases(seed)
     monkeypatch.setattr(segments, "PART_BYTES", 20_000)
     monkeypatch.setattr(choice, "PART_BYTES", 2_500)
+    monkeypatch.setattr(choice, "_TRACES_AT_ONCE", 40)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 1_700)
     monkeypatch.setattr(work, "_BATCH_PAIRS", 2)
     monkeypatch.setattr(work, "_SKIMMED_AT_ONCE", 7)

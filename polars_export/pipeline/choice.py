@@ -22,18 +22,34 @@ __all__ = ["choose"]
 
 _CASE = ("case_high", "case_low")
 
+_TRACES_AT_ONCE = 250_000
+"""Traces, about, among which is chosen at a time: Polars takes some 150 bytes for each, over the 40 that are held."""
+
 
 def choose(
     parts: Sequence[pl.DataFrame], stored: dict[int, Stored], options: ExportOptions, tally: Tally
 ) -> Iterator[ChosenTask]:
     """Yield the pairs that the traces of all parts make, cut into tasks of about equal size."""
     traces = pl.concat(parts)
-    sides = far_enough_apart(pairs(traces.lazy(), _CASE).collect(), options, tally)
+    sides = far_enough_apart(_sides(traces), options, tally)
     rows = sides.select(pl.concat_list("chosen", "rejected").explode()).to_series()
     places = traces.select("source", "offset", "length")[rows]
     for number, some in enumerate(_cut(places)):
         sources = some["source"].unique()
         yield ChosenTask(number, some, {source: stored[source] for source in sources})
+
+
+def _sides(traces: pl.DataFrame) -> pl.DataFrame:
+    """Return what `selection.pairs` does, a share of the cases at a time."""
+    shares = 1 + traces.height // _TRACES_AT_ONCE
+    every = []
+    for share in range(shares):
+        rows = (traces["case_high"] % shares == share).arg_true()
+        sides = pairs(traces.select(*_CASE, "score")[rows].lazy(), _CASE).collect()
+        every.append(
+            sides.with_columns(rows.gather(sides[name]).alias(name) for name in ("first", "chosen", "rejected"))
+        )
+    return pl.concat(every).sort("first")
 
 
 def _cut(places: pl.DataFrame) -> Iterable[pl.DataFrame]:
