@@ -40,7 +40,7 @@ def export_objects(
     tally, format_ = Tally(), record_format(options)
     schema = format_.schema(options)
     with paused_collection():
-        tables = Qualifying(options, tally).of(_chunks(traces, eval_set_id))
+        tables = Qualifying(options).of(_chunks(traces, eval_set_id), tally)
         if options.target is not Target.REFERENCE:
             tables = prompted(tables, context_of([], options), options, tally)
         if options.format is TrainingFormat.DPO:

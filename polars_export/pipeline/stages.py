@@ -48,19 +48,18 @@ class Qualifying:
 
     Where few do, the traces of a chunk are decoded in outline first, which takes half the time, and only those that
     qualify in full. So that it makes no difference which way is taken, a trace that does not qualify is never an error
-    if its outline is none.
+    if its outline is none. Whether few do is remembered from one part to the next.
     """
 
-    def __init__(self, options: ExportOptions, tally: Tally) -> None:
+    def __init__(self, options: ExportOptions) -> None:
         self._options = options
-        self._tally = tally
         self._reference = options.target is Target.REFERENCE
         self._detail = detail_of(options)
         self._in_full = TraceDecoder(self._detail)
         self._in_outline = TraceDecoder(Detail.CHOICE)
         self._few = False
 
-    def of(self, chunks: Iterable[Chunk]) -> Iterator[Tables]:
+    def of(self, chunks: Iterable[Chunk], tally: Tally) -> Iterator[Tables]:
         """Yield the qualifying traces of some chunks.
 
         Raises:
@@ -69,15 +68,15 @@ class Qualifying:
         rows = Rows(self._detail, sort_arguments=self._reference)
         size = 0
         for chunk in chunks:
-            self._tally.traces_read += len(chunk.spans)
-            rows.add(self._decoded(chunk))
+            tally.traces_read += len(chunk.spans)
+            rows.add(self._decoded(chunk, tally))
             size += len(chunk.data)
             if size >= _BATCH_BYTES:
-                yield from self._batch(rows)
+                yield from self._batch(rows, tally)
                 size = 0
-        yield from self._batch(rows)
+        yield from self._batch(rows, tally)
 
-    def _decoded(self, chunk: Chunk) -> Sequence[TraceOutline]:
+    def _decoded(self, chunk: Chunk, tally: Tally) -> Sequence[TraceOutline]:
         if not self._few:
             decoded = self._in_full.decode(chunk)
             if not decoded.rejected:
@@ -88,21 +87,21 @@ class Qualifying:
         good = scored(rows).select(qualifies(self._options)).to_series().arg_true()
         decoded = self._in_full.decode(outlines.chunk.only(good.to_list()))
         raise_first(outlines, decoded)
-        self._leave_out(len(outlines.traces), len(good))
+        self._leave_out(len(outlines.traces), len(good), tally)
         return decoded.traces
 
-    def _batch(self, rows: Rows) -> Iterator[Tables]:
+    def _batch(self, rows: Rows, tally: Tally) -> Iterator[Tables]:
         if not len(rows):
             return
         tables = Tables.of(rows.batch())
         kept = tables.filter(tables.traces.select(qualifies(self._options)).to_series())
         if len(kept) < len(tables):
-            self._leave_out(len(tables), len(kept))
+            self._leave_out(len(tables), len(kept), tally)
         if len(kept):
             yield kept
 
-    def _leave_out(self, seen: int, kept: int) -> None:
-        self._tally.leave_out(LeftOut.BELOW_THRESHOLD, seen - kept)
+    def _leave_out(self, seen: int, kept: int, tally: Tally) -> None:
+        tally.leave_out(LeftOut.BELOW_THRESHOLD, seen - kept)
         self._few = 2 * kept < seen
 
 

@@ -70,6 +70,7 @@ class Workshop:
         self._job = job
         self._options = job.options
         self._encoding = encoding_of(job)
+        self._qualifying = Qualifying(job.options)
         self._known: Context | None = None
         self._segment: Segment | None = None
 
@@ -83,7 +84,7 @@ class Workshop:
         tally, passed_over = Tally(), dict[str, str]()
         with paused_collection(), self._located():
             chunks = self._chunks(task.part, passed_over, told)
-            tables = Qualifying(self._options, tally).of(chunks)
+            tables = self._qualifying.of(chunks, tally)
             if context := self._context():
                 tables = prompted(tables, context, self._options, tally)
             return self._written(task.number, tables, tally, passed_over)
