@@ -23,11 +23,11 @@ from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from polars_export.pipeline.crew import Crew
     from polars_export.pipeline.job import RenderedPart, SkimmedPart
-    from polars_export.sources import Part, Sources, Stored
+    from polars_export.sources import Sources, Stored
     from polars_export.writers import Output
 
 __all__ = ["Watch", "export"]
@@ -45,7 +45,8 @@ class _Account:
 
     sources: Sequence[tuple[str, int]]
     watch: Watch | None
-    bytes_total: int | None = field(init=False)
+    piped: bool = field(init=False)
+    bytes_stored: int = field(init=False)
     began: float = field(default_factory=time.monotonic)
     tally: Tally = field(default_factory=Tally)
     seen: Seen = field(default_factory=Seen)
@@ -54,19 +55,20 @@ class _Account:
     traces_read: int = 0
 
     def __post_init__(self) -> None:
-        self.bytes_total = None if self.piped else sum(size for _, size in self.sources)
+        self.piped = any(is_piped(path) for path, _ in self.sources)
+        self.bytes_stored = sum(size for _, size in self.sources)
 
-    @property
-    def piped(self) -> bool:
-        """Whether any of the sources is piped."""
-        return any(is_piped(path) for path, _ in self.sources)
+    def add(self, part: SkimmedPart | RenderedPart) -> None:
+        """Add the account of a part."""
+        self.tally.add(part.tally)
+        self.passed_over |= part.passed_over
 
     def told(self, bytes_read: int, traces: int) -> None:
         """Take note of progress."""
         self.bytes_read += bytes_read
         self.traces_read += traces
         if self.watch:
-            self.watch(self.bytes_read, self.bytes_total, self.traces_read)
+            self.watch(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
 
     def report(self, output: str) -> ExportReport:
         tally = self.tally
@@ -78,7 +80,7 @@ class _Account:
             left_out=dict(tally.left_out),
             not_carried=dict(tally.not_carried),
             passed_over=self.passed_over,
-            bytes_read=sum(size for _, size in self.sources),
+            bytes_read=self.bytes_stored,
             seconds=time.monotonic() - self.began,
         )
 
@@ -116,12 +118,12 @@ def export(
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     with open_output(output, plan) as opened:
         job = Job(tuple(os.fspath(source) for source in sources), options, output, into_directory, opened.parts)
-        parts = list(parts_of(found))
-        with crew(job, min(_processes(account, options), len(parts))) as workers:
+        tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found))]
+        with crew(job, min(_processes(account, options), len(tasks))) as workers:
             if options.format is TrainingFormat.DPO:
-                rendered = _pairs(workers, parts, options, account)
+                rendered = _pairs(workers, tasks, options, account)
             else:
-                rendered = workers.map("render_part", map(PartTask._make, enumerate(parts)), account.told)
+                rendered = workers.map("render_part", tasks, account.told)
             for part in rendered:
                 _take(part, opened, account)
             refuse_if_all(account.passed_over, found)
@@ -134,11 +136,12 @@ def export(
 def _processes(account: _Account, options: ExportOptions) -> int:
     if account.piped:
         return 1
-    small = sum(size for _, size in account.sources) < _LEAST_FOR_PROCESSES
-    return 1 if small else options.workers or processors()
+    return 1 if account.bytes_stored < _LEAST_FOR_PROCESSES else options.workers or processors()
 
 
-def _pairs(workers: Crew, parts: Sequence[Part], options: ExportOptions, account: _Account) -> Iterator[RenderedPart]:
+def _pairs(
+    workers: Crew, tasks: Sequence[PartTask], options: ExportOptions, account: _Account
+) -> Iterator[RenderedPart]:
     """Skim all traces, choose among them and have the chosen ones rendered.
 
     Raises:
@@ -151,34 +154,27 @@ def _pairs(workers: Crew, parts: Sequence[Part], options: ExportOptions, account
     stored: dict[int, Stored] = {}
     met = 0
     try:
-        for part in _skimmed(workers, parts, account):
+        for part in workers.map("skim_part", tasks, account.told):
             skimmed.append(part.traces)
             stored |= part.stored
-            account.tally.add(part.tally)
-            account.passed_over |= part.passed_over
+            account.add(part)
             met += 1
         if account.tally.missing:
             return
-        met = len(parts) - 1
         chosen = choose(skimmed, stored, options, account.tally)
         yield from workers.map("render_chosen", chosen, account.told)
     except BadRecordError as error:
         # The outlines of all traces come before the contents of the chosen ones. What is reported is the first bad
         # record of the sources all the same.
-        for _ in workers.map("check_part", map(PartTask._make, enumerate(parts[: met + 1])), account.told):
+        for _ in workers.map("check_part", tasks[: met + 1], account.told):
             pass
         raise error from None
 
 
-def _skimmed(workers: Crew, parts: Sequence[Part], account: _Account) -> Iterable[SkimmedPart]:
-    return workers.map("skim_part", map(PartTask._make, enumerate(parts)), account.told)
-
-
 def _take(part: RenderedPart, opened: Output, account: _Account) -> None:
     opened.writer.add(part.path, part.blocks)
-    account.tally.add(part.tally)
+    account.add(part)
     account.seen.add(part.seen)
-    account.passed_over |= part.passed_over
 
 
 def _describe(workers: Crew, dataset: DatasetWriter, report: ExportReport, account: _Account) -> None:

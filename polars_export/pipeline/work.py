@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from polars_export.prompting import Context
     from polars_export.sources import Part, Segment
 
-__all__ = ["Workshop", "encoding_of"]
+__all__ = ["Workshop"]
 
 _PLACES = {"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32}
 _SKIMMED = _PLACES | {"score": pl.Float64, "case_high": pl.UInt64, "case_low": pl.UInt64}
@@ -53,7 +53,7 @@ _BATCH_PAIRS = 250
 """Pairs that are read again and rendered at a time; about as much as a batch of `stages.Qualifying`."""
 
 
-def encoding_of(job: Job) -> Encoding:
+def _encoding_of(job: Job) -> Encoding:
     """Return how the records of a job become blocks."""
     format_, options = record_format(job.options), job.options
     schema = format_.schema(options)
@@ -69,7 +69,7 @@ class Workshop:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._options = job.options
-        self._encoding = encoding_of(job)
+        self._encoding = _encoding_of(job)
         self._qualifying = Qualifying(job.options)
         self._known: Context | None = None
         self._segment: Segment | None = None

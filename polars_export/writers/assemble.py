@@ -44,7 +44,7 @@ def assembler(file: BinaryIO, file_type: str, compression: str | None = None) ->
 
 def blocks_of(part: Path, blocks: Iterable[Block]) -> Iterator[tuple[Block, bytes]]:
     """Yield blocks with their bytes, and remove the file of the part, which holds nothing else."""
-    with part.open("rb", buffering=0) as file:
+    with part.open("rb") as file:
         for block in blocks:
             file.seek(block.start)
             yield block, file.read(block.size)

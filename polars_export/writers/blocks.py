@@ -48,7 +48,7 @@ class Encoding:
 
 
 class BlockWriter:
-    """Writes the blocks of one part to a file; a context manager, which closes it.
+    """Writes the blocks of one part to a file.
 
     Where a block ends depends on the rows of the part alone, never on how many of them come in one call; but in a file
     of JSON lines, where it cannot be seen, every call makes a block.
@@ -65,7 +65,7 @@ class BlockWriter:
         self._cutters: dict[str, _Cutter] = {}
         self._at = 0
         with reported(output):
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("wb")
 
     def write(self, split: str, records: pa.Table) -> None:
         """Append records to a split; strings may still be views, and JSON may still be strings."""
@@ -79,8 +79,8 @@ class BlockWriter:
                 self._write_block(split, group, num_bytes)
 
     def close(self) -> None:
-        """Write what is still held."""
-        with self._file:
+        """Write what is still held, and close the file."""
+        with reported(self._output), self._file:
             for split, cutter in self._cutters.items():
                 for group, num_bytes in cutter.rest():
                     self._write_block(split, group, num_bytes)
@@ -92,9 +92,7 @@ class BlockWriter:
         else:
             data = encode_row_group(records, encoding.schema, for_hub=encoding.for_hub)
         with reported(self._output):
-            written = 0
-            while written < len(data):  # a raw file may take less than it is given
-                written += self._file.write(memoryview(data)[written:])
+            self._file.write(data)
         self.blocks.append(Block(split, self._at, len(data), records.num_rows, num_bytes))
         self._at += len(data)
 
