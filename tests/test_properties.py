@@ -38,7 +38,7 @@ def export(source: bytes, name: str, options: pe.ExportOptions, sizes: dict[str,
     """Export a file of these bytes, reading and working on so many bytes at a time."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "CHUNK_BYTES", sizes["chunk"])
-        patch.setattr(stages, "_BATCH_BYTES", sizes["batch"])
+        patch.setattr(stages, "BATCH_BYTES", sizes["batch"])
         patch.setattr(segments, "PART_BYTES", sizes["part"])
         path, output = Path(folder) / name, Path(folder) / f"out.{ending}"
         path.write_bytes(source)

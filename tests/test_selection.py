@@ -100,7 +100,7 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
     monkeypatch.setattr(choice, "PART_BYTES", 2_500)
     monkeypatch.setattr(choice, "_TRACES_AT_ONCE", 40)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 1_700)
-    monkeypatch.setattr(work, "_BATCH_PAIRS", 2)
+    monkeypatch.setattr(work, "BATCH_BYTES", 4_000)
     monkeypatch.setattr(work, "_SKIMMED_AT_ONCE", 7)
     source = write_lines(tmp_path / "runs.jsonl", *traces)
     pe.export(source, tmp_path / "pairs.jsonl", pe.ExportOptions.dpo_pairs(0.2))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from polars_export.prompting import Context
 
 __all__ = [
+    "BATCH_BYTES",
     "Qualifying",
     "detail_of",
     "far_enough_apart",
@@ -36,7 +37,7 @@ __all__ = [
     "scored",
 ]
 
-_BATCH_BYTES = 17 << 20  # two to a part
+BATCH_BYTES = 17 << 20  # two to a part
 """How much of the input becomes one batch of tables. Decoding likes two megabytes; but a call of Polars costs as much
 as the work on some hundred turns, and a batch takes about fifty calls."""
 
@@ -71,7 +72,7 @@ class Qualifying:
             tally.traces_read += len(chunk.spans)
             rows.add(self._decoded(chunk, tally))
             size += len(chunk.data)
-            if size >= _BATCH_BYTES:
+            if size >= BATCH_BYTES:
                 yield from self._batch(rows, tally)
                 size = 0
         yield from self._batch(rows, tally)

@@ -20,7 +20,15 @@ from polars_export.pipeline.prompts import context_of
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.repository import describe, splits_of
 from polars_export.pipeline.seen import Seen
-from polars_export.pipeline.stages import Qualifying, detail_of, prompted, prompted_traces, raise_first, scored
+from polars_export.pipeline.stages import (
+    BATCH_BYTES,
+    Qualifying,
+    detail_of,
+    prompted,
+    prompted_traces,
+    raise_first,
+    scored,
+)
 from polars_export.pipeline.tally import Tally
 from polars_export.report import LeftOut
 from polars_export.scoring import qualifies
@@ -48,9 +56,6 @@ _PLACES = {"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32}
 _SKIMMED = _PLACES | {"score": pl.Float64, "case_high": pl.UInt64, "case_low": pl.UInt64}
 
 _SKIMMED_AT_ONCE = 5_000  # traces: a compressed file, which is one part, may hold millions
-
-_BATCH_PAIRS = 250
-"""Pairs that are read again and rendered at a time; about as much as a batch of `stages.Qualifying`."""
 
 
 def _encoding_of(job: Job) -> Encoding:
@@ -209,7 +214,7 @@ class Workshop:
         """Yield the traces of pairs, with their prompts, a batch at a time."""
         detail, context = detail_of(self._options), self._context()
         decoder = TraceDecoder(detail)
-        for some in task.places.iter_slices(2 * _BATCH_PAIRS):
+        for some in _batches(task.places):
             in_files = some.with_row_index("row").sort("source", "offset")
             rows = Rows(detail, sort_arguments=context is None)
             for chunk in chosen_chunks(map(Place._make, in_files.select(*_PLACES).iter_rows()), task.stored):
@@ -236,3 +241,15 @@ class Workshop:
     def _sample(self, piece: Piece) -> str:
         first = piece.rendered.records.slice(0, 1)
         return encode(first, self._encoding.schema, self._encoding.absent).decode().rstrip("\n")
+
+
+def _batches(places: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the places of pairs, as many at a time as fill a batch."""
+    start = size = 0
+    for row, length in enumerate(places["length"]):
+        size += length
+        if row % 2 and size >= BATCH_BYTES:
+            yield places.slice(start, row + 1 - start)
+            start, size = row + 1, 0
+    if size:
+        yield places.slice(start)

@@ -38,7 +38,7 @@ def encode(records: pa.Table, schema: pa.Schema, absent: Sequence[str]) -> bytes
     if any(map(_has_positive_exponents, columns)):  # the reference writes 1e20 where Polars writes 1e+20
         text = _POSITIVE_EXPONENT.sub(rb"\1", text)
     for key in absent:
-        text = text.replace(b',"%s":null' % key.encode(), b"")
+        text = b"".join(text.split(b',"%s":null' % key.encode()))  # `replace` would search twice
     return marks.fill(text)
 
 
