@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Chunk", "Origin"]
+__all__ = ["RAW_BYTES", "Chunk", "Origin", "TooLarge"]
+
+RAW_BYTES = 10_000
+"""How much of a record that is set aside is kept: enough to see what it is, and little even where many are bad."""
 
 
 class Origin(StrEnum):
@@ -20,6 +23,13 @@ class Origin(StrEnum):
     OBJECTS = "$"
 
 
+class TooLarge(NamedTuple):
+    """Why a record was passed over: it takes `size` bytes, more than the `limit`."""
+
+    limit: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Some consecutive records of one source, still as bytes.
@@ -27,6 +37,7 @@ class Chunk:
     `data[start:end]` is a record for each of the `spans`. `data` may be a view of a buffer that the next chunk reuses:
     decode before asking for that one. `positions` are line numbers from 1 or, where the origin is not lines, indices
     from 0 in the array. `eval_set_id` is the document's. `offset` is where `data` starts in the plain source.
+    With `too_large`, the chunk holds one record, and of that only the beginning.
     """
 
     source: str
@@ -36,6 +47,7 @@ class Chunk:
     origin: Origin = Origin.LINES
     eval_set_id: str | None = None
     offset: int = 0
+    too_large: TooLarge | None = None
 
     def only(self, indices: Sequence[int]) -> Chunk:
         """Return the chunk with some of its records."""

@@ -6,6 +6,7 @@ columns there are, and what they mean, is said in `schema`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -234,15 +235,21 @@ def _full_turn_values(turns: Sequence[FullTurn]) -> Values:
 
 
 def _within_64_bits(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value whose integers beyond 64 bits are floating-point numbers."""
-    match value:
-        case dict():
-            return {key: _within_64_bits(item) for key, item in value.items()}
-        case list():
-            return [_within_64_bits(item) for item in value]
-        case int() if not -(2**63) <= value < 2**64:
-            return float(value)
-    return value
+    """Return a JSON value, changed in place, whose integers beyond 64 bits are floating-point numbers.
+
+    Those beyond the largest double stay: there is no other way to write them.
+    """
+    held = [value]
+    left: list[Any] = [held]
+    while left:  # not by recursion: arguments may be nested as deep as the decoder goes
+        container = left.pop()
+        for key, item in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(item, (dict, list)):
+                left.append(item)
+            elif isinstance(item, int) and not -(2**63) <= item < 2**64:
+                with suppress(OverflowError):
+                    container[key] = float(item)
+    return held[0]
 
 
 def _texts(contents: Sequence[Sequence[Any]]) -> list[str]:

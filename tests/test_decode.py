@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import polars_export as pe
-from polars_export.chunk import Chunk
+from polars_export.chunk import RAW_BYTES, Chunk, TooLarge
 from polars_export.decode import TraceDecoder
 from polars_export.detail import Detail
 from tests.builders import call, case_result, result, scored_trace, turn, write_document, write_lines
@@ -152,6 +153,71 @@ def test_a_metric_too_large_for_a_double_is_refused(tmp_path: Path) -> None:
         pe.export(source, tmp_path / "out.jsonl")
 
 
+def chunk_of(*lines: bytes) -> Chunk:
+    ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
+    spans = [(end - len(line), end) for line, end in zip(lines, ends, strict=True)]
+    return Chunk("test", memoryview(bytearray(b"".join(lines))), spans, range(1, len(lines) + 1))
+
+
+def test_what_is_rejected_keeps_the_beginning_of_its_bytes() -> None:
+    good, short, long = json.dumps(a_case()).encode(), b"{\xff}", b"[" + b"1," * RAW_BYTES
+    chunk = chunk_of(short, good, long)
+    decoded = TraceDecoder(Detail.FULL).decode(chunk)
+    chunk.data[:] = bytes(len(chunk.data))  # the next chunk reuses the buffer
+    assert [trace.case_id for trace in decoded.traces] == ["a"]
+    assert [(some.position, some.raw, some.size) for some in decoded.rejected] == [
+        (1, short, len(short)),
+        (3, long[:RAW_BYTES], len(long)),
+    ]
+    assert [some.error.line for some in decoded.rejected] == [1, 3]
+
+
+def test_a_record_that_is_too_large_is_rejected_with_its_size() -> None:
+    chunk = replace(chunk_of(b'{"case_id'), too_large=TooLarge(256_000_000, 300_000_123))
+    decoder = TraceDecoder(Detail.RECORDS)
+    decoded = decoder.decode(chunk)
+    (rejected,) = decoded.rejected
+    assert str(rejected.error) == (
+        "test:1: $: expected a record of at most 256,000,000 bytes, found one of 300,000,123 bytes"
+    )
+    assert (rejected.raw, rejected.size) == (b'{"case_id', 300_000_123)
+    assert not decoded.traces
+    again = decoder.decode(decoded.chunk)  # what is left of the chunk
+    assert (again.traces, again.rejected) == ([], ())
+
+
+GOOD = json.dumps(a_case()).encode()
+DEEP = b"[" * 100_000 + b"]" * 100_000
+ODD: dict[str, tuple[bytes, bytes, bool]] = {
+    "deep needed": (b'"case_id": "a"', b'"case_id": ' + DEEP, False),
+    "deep skipped": (b'"case_id": "a"', b'"case_id": "a", "more": ' + DEEP, False),
+    "deep arguments": (b'"arguments": {}', b'"arguments": ' + DEEP, False),
+    "large skipped": (b'"case_id": "a"', b'"case_id": "a", "more": [1e999, ' + b"1" * 5_000 + b"]", True),
+    "large arguments": (b'"arguments": {}', b'"arguments": ' + b"1" * 5_000, False),
+    "infinite arguments": (b'"arguments": {}', b'"arguments": 1e999', False),
+    "large score": (b'"value": 0.5', b'"value": ' + b"1" * 400, False),
+    "large turn": (b'"turn_index": 1', b'"turn_index": 1180591620717411303424', False),
+    "NaN skipped": (b'"case_id": "a"', b'"case_id": "a", "more": NaN', False),
+    "surrogate skipped": (b'"case_id": "a"', b'"case_id": "a", "more": "\\ud800."', False),
+    "escape skipped": (b'"case_id": "a"', b'"case_id": "a", "more": "\\x"', False),
+    "UTF-8 skipped": (b'"case_id": "a"', b'"case_id": "a", "more": "\xff"', True),
+    "UTF-8 needed": (b'"case_id": "a"', b'"case_id": "\xff"', False),
+    "UTF-8 arguments": (b'"arguments": {}', b'"arguments": {"\xff": 1}', False),
+    "twice, then bad": (b'"case_id": "a"', b'"case_id": "a", "case_id": 1', False),
+    "twice, then good": (b'"case_id": "a"', b'"case_id": 1, "case_id": "a"', True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_values_are_read_or_rejected_one_record_at_a_time(name: str) -> None:
+    old, new, is_read = ODD[name]
+    assert old in GOOD
+    for detail in (Detail.RECORDS, Detail.CONVERSATIONS, Detail.FULL):
+        decoded = TraceDecoder(detail).decode(chunk_of(GOOD, GOOD.replace(old, new, 1), GOOD))
+        assert [trace.case_id for trace in decoded.traces] == ["a"] * (2 + is_read)
+        assert [some.position for some in decoded.rejected] == [2] * (not is_read)
+
+
 @pytest.mark.parametrize("detail", Detail)
 def test_unknown_fields_and_blocks_are_no_errors(detail: Detail) -> None:
     case = a_case() | {"new": [1]}
@@ -165,3 +231,14 @@ def test_unknown_fields_and_blocks_are_no_errors(detail: Detail) -> None:
     if detail > Detail.CHOICE:
         kinds = [type(block).__name__ for block in trace.invocation.turns[0].assistant_message.content]
         assert kinds == ["Text", "UnknownBlock"]
+
+
+def test_integers_of_any_size_and_depth_are_exported(tmp_path: Path) -> None:
+    deep = "[" * 900 + str(2**70) + "]" * 900
+    line = json.dumps(case_result("a", turn(calls=[call(arguments=["deep", 10**400])])))
+    source = tmp_path / "runs.jsonl"
+    source.write_text(line.replace('"deep"', deep), encoding="utf-8")
+    pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("chatml"))
+    record = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
+    (made,) = record["messages"][-1]["tool_calls"]
+    assert made["function"]["arguments"] == f"[{deep.replace(str(2**70), '1.1805916207174113e21')},{10**400}]"

@@ -112,33 +112,49 @@ def documents(draw: st.DrawFn) -> tuple[list[Any], bytes]:
     return cases, draw(styles()).write(value).encode()
 
 
-def chunks_of(text: bytes, window_bytes: int) -> list[tuple[Chunk, list[bytes]]]:
-    """Return the chunks of a document with their records, read through a window of some size."""
+def chunks_of(
+    text: bytes, window_bytes: int, limit: int = stream.MAX_RECORD_BYTES, found: list[bytes] | None = None
+) -> list[tuple[Chunk, list[bytes]]]:
+    """Return the chunks of a document with their records, read through a window of some size.
+
+    The records are added to those found as they come, also where there is an error behind them.
+    """
+    found = [] if found is None else found
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "CHUNK_BYTES", window_bytes)
         path = Path(folder) / "run.json"
         path.write_bytes(text)
         with ByteStream(str(path)) as opened:
-            window = Window(opened)
-            return [
-                (chunk, [bytes(chunk.data[start:end]) for start, end in chunk.spans])
-                for chunk in document_chunks(window)
-            ]
+            chunks = []
+            for chunk in document_chunks(Window(opened, limit)):
+                chunks.append((chunk, [bytes(chunk.data[start:end]) for start, end in chunk.spans]))
+                found += chunks[-1][1]
+            return chunks
 
 
 def records_of(text: bytes, window_bytes: int) -> list[bytes]:
     return [record for _, records in chunks_of(text, window_bytes) for record in records]
 
 
-def outcome(text: bytes, window_bytes: int) -> list[bytes] | str:
-    """Return the records of a document, or what is wrong with it."""
+def read_up_to(
+    text: bytes, window_bytes: int, limit: int = stream.MAX_RECORD_BYTES
+) -> tuple[list[bytes], BadRecordError | None]:
+    """Return the records of a document that come before what is wrong with it, and that."""
+    found: list[bytes] = []
     try:
-        return records_of(text, window_bytes)
+        chunks_of(text, window_bytes, limit, found)
     except BadRecordError as error:
-        return f"{error.json_path}: {error.expected}, {error.found}"
+        return found, error
+    return found, None
 
 
-def scanned_outcome(text: bytes, window_bytes: int) -> list[bytes] | str:
+def outcome(text: bytes, window_bytes: int) -> tuple[list[bytes], str | None]:
+    """Return the records of a document, and what is wrong with it."""
+    found, error = read_up_to(text, window_bytes)
+    return found, f"{error.json_path}: {error.expected}, {error.found}" if error else None
+
+
+def scanned_outcome(text: bytes, window_bytes: int) -> tuple[list[bytes], str | None]:
     """Return the same without looking ahead."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lookahead, "elements", lambda *_: [])
@@ -180,6 +196,26 @@ def test_the_records_are_the_elements_of_case_results(made: tuple[list[Any], byt
 
 
 @no_deadline
+@given(documents(), WINDOWS, st.sampled_from([60, 100, 150, 10_000]))
+def test_the_records_go_up_to_the_first_that_is_too_large(
+    made: tuple[list[Any], bytes], window_bytes: int, limit: int
+) -> None:
+    _, text = made
+    whole = records_of(text, 1 << 16)
+    first = next((index for index, record in enumerate(whole) if len(record) > limit), len(whole))
+    found, problem = read_up_to(text, window_bytes, limit)
+    if problem is None:
+        assert found == whole
+        assert first == len(whole)
+    elif problem.json_path == "$":  # what stands around the case results may be too large, too
+        assert len(text) > limit
+        assert found in ([], whole)
+    else:
+        assert (problem.json_path, problem.found) == (f"$.case_results[{first}]", "a larger one")
+        assert found in ([], whole[:first])  # none where the eval_set_id stands behind them
+
+
+@no_deadline
 @given(documents(), WINDOWS)
 def test_looking_ahead_makes_no_difference(made: tuple[list[Any], bytes], window_bytes: int) -> None:
     _, text = made
@@ -193,7 +229,7 @@ def test_a_document_that_is_cut_off_is_refused_as_by_a_scan(
 ) -> None:
     _, text = made
     cut = text[: data.draw(st.integers(text.index(b"["), len(text) - 1))]
-    assert isinstance(outcome(cut, window_bytes), str)
+    assert outcome(cut, window_bytes)[1]
     assert outcome(cut, window_bytes) == scanned_outcome(cut, window_bytes)
 
 
@@ -207,7 +243,7 @@ def test_a_damaged_document_is_read_or_refused_as_by_a_scan(
     at = data.draw(st.sampled_from(marks))
     damage = data.draw(st.sampled_from([b"", b",", b"}", b"{", b"]", b'"', b"7", b"\\", b"\xff", b"\n", b"\x00"]))
     damaged = text[:at] + damage + text[at + data.draw(st.integers(0, 1)) :]
-    assert outcome(damaged, window_bytes) == scanned_outcome(damaged, window_bytes)
+    assert outcome(damaged, window_bytes) == scanned_outcome(damaged, 1 << 16)
 
 
 @pytest.mark.parametrize("window_bytes", [1, 2_000, 30_000, 1 << 21])
@@ -234,9 +270,10 @@ def test_what_is_no_object_is_refused_wherever_it_stands(other: str, window_byte
     for place in range(4):
         every = [*cases[:place], json.loads(other), *cases[place:]]
         text = json.dumps(document(*every), indent=2).encode()
-        found = outcome(text, window_bytes)
-        assert isinstance(found, str)
-        assert found.startswith(f"$.case_results[{place}]: an object, ")
+        found, problem = outcome(text, window_bytes)
+        assert [json.loads(record) for record in found] == cases[:place]
+        assert problem
+        assert problem.startswith(f"$.case_results[{place}]: an object, ")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])

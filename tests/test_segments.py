@@ -13,12 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.sources import Reading, find_sources, lines_before, parts_of, segments, stream
+from polars_export.chunk import RAW_BYTES, TooLarge
+from polars_export.sources import Limits, Reading, find_sources, lines_before, parts_of, segments, stream
 from tests.builders import case_result, turn, write_document, write_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from polars_export.sources import Part
 
+ALL = Limits()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIRST = b'{"invocation":0}'  # by which lines are recognised
 LINES = st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"")) | st.sampled_from([b"", b" \t", b"{}"])
@@ -28,17 +32,22 @@ def parts(*sources: Path) -> list[Part]:
     return list(parts_of(find_sources(sources)))
 
 
-def read(path: Path) -> list[tuple[int, bytes]]:
-    """Return the lines of a file with their numbers, read segment by segment."""
+def read(path: Path, limits: Limits = ALL, cut: Iterable[Part] = ()) -> list[tuple[int, bytes, TooLarge | None]]:
+    """Return the lines of a file with their numbers, read segment by segment, and which are too large."""
     found = []
-    for segment in (segment for part in parts(path) for segment in part):
-        before = lines_before(segment)
-        for chunk in Reading(segment).chunks():
+    before = 0
+    for segment in (segment for part in cut or parts(path) for segment in part):
+        assert before == lines_before(segment)
+        reading = Reading(segment, None, limits)
+        for chunk in reading.chunks():
             for number, (start, end) in zip(chunk.positions, chunk.spans, strict=True):
-                found.append((before + number, bytes(chunk.data[start:end])))
+                found.append((before + number, bytes(chunk.data[start:end]), chunk.too_large))
                 with path.open("rb") as file:
                     file.seek(chunk.offset + start)
                     assert file.read(end - start) == chunk.data[start:end]
+        before += reading.lines
+    text = path.read_bytes()
+    assert cut or before == text.count(b"\n") + (not text.endswith(b"\n"))
     return found
 
 
@@ -51,6 +60,7 @@ def read(path: Path) -> list[tuple[int, bytes]]:
     marked=st.booleans(),
     part_bytes=st.integers(1, 60),
     chunk_bytes=st.sampled_from([4, 7, 30, 1 << 21]),
+    limit=st.sampled_from([25, 28, 1 << 20]),
 )
 def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - one argument per dimension
     *,
@@ -61,11 +71,14 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
     marked: bool,
     part_bytes: int,
     chunk_bytes: int,
+    limit: int,
 ) -> None:
     lines = [*before, FIRST, *after]
     text = end.join(lines) + (end if ends_with_newline else b"")
     expected = [
-        (number, line.rstrip(b"\r")) for number, line in enumerate(text.split(b"\n"), 1) if line.strip(b" \t\r\n")
+        (number, line, TooLarge(limit, len(line)) if len(line) > limit else None)
+        for number, line in enumerate(text.split(b"\n"), 1)
+        if line.strip(b" \t\r\n")
     ]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # A part is larger than a byte-order mark: the line behind one that fills a part would start in no part.
@@ -73,7 +86,7 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
         patch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
         path = Path(folder) / "runs.jsonl"
         path.write_bytes((BYTE_ORDER_MARK if marked else b"") + text)
-        assert [(number, line.rstrip(b"\r")) for number, line in read(path)] == expected
+        assert read(path, Limits(limit)) == expected
 
 
 def test_segments_are_of_one_size_and_cover_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +95,79 @@ def test_segments_are_of_one_size_and_cover_the_file(tmp_path: Path, monkeypatch
     size = path.stat().st_size
     every = [part[0] for part in parts(path)]
     assert [segment.start for segment in every] == list(range(0, size, 1_000))
-    assert [segment.end for segment in every] == [*range(1_000, size, 1_000), None]
+    assert [segment.end for segment in every] == [*range(1_000, size, 1_000), size]
     assert sum(segment.size for segment in every) == size
+
+
+@pytest.mark.parametrize("chunk_bytes", [300, 1 << 21])
+@pytest.mark.parametrize("part_bytes", [1_000, 1 << 25])
+@pytest.mark.parametrize("blank", [False, True])
+def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
+    chunk_bytes: int, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, blank: bool
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    path = tmp_path / "runs.jsonl"
+    large = (b" " if blank else b"x") * 50_000
+    path.write_bytes(b"\n".join([FIRST, large, b"\r", b"{}", b"y" * 5_000, large]))
+    passed_over = [(2, b"x" * RAW_BYTES, TooLarge(5_000, 50_000)), (6, b"x" * RAW_BYTES, TooLarge(5_000, 50_000))]
+    kept = [(1, FIRST, None), (4, b"{}", None), (5, b"y" * 5_000, None)]
+    assert read(path, Limits(5_000)) == sorted(kept if blank else kept + passed_over)
+
+
+def test_segments_inside_a_line_are_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", 1_000)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 500)
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(FIRST + b"\n" + b"x" * 200_000 + b"\n{}\n")
+    counts: list[int] = []
+    readinto = stream.ByteStream.readinto
+
+    def spy(self: stream.ByteStream, buffer: memoryview) -> int:
+        counts.append(readinto(self, buffer))
+        return counts[-1]
+
+    monkeypatch.setattr(stream.ByteStream, "readinto", spy)
+    assert [number for number, _, _ in read(path)] == [1, 2, 3]
+    assert sum(counts) < 3 * path.stat().st_size
+
+
+@pytest.mark.parametrize("part_bytes", [100, 1 << 25])
+@pytest.mark.parametrize("last", [b"{}\n", b"{}", b'{"a"'])
+def test_what_is_appended_while_a_file_is_read_is_left_out(
+    part_bytes: int, last: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
+    path = tmp_path / "runs.jsonl"
+    lines = [FIRST, *[b"[%d]" % number for number in range(90)]]
+    path.write_bytes(b"\n".join([*lines, last]))
+    cut = parts(path)
+    with path.open("ab") as file:
+        file.write(b": 1}\n[1]\n[2]")
+    complete = last.rstrip(b"\n") + (b"" if last.endswith(b"\n") else b": 1}")
+    assert [line for _, line, _ in read(path, ALL, cut)] == [*lines, complete]
+
+
+@pytest.mark.parametrize("part_bytes", [100, 1 << 25])
+@pytest.mark.parametrize("left", [20, 350, 399])
+def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(
+    part_bytes: int, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(FIRST + b"\n" + b"x" * 200 + b"\n{}\n" * 60)
+    cut = parts(path)
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(pe.SourceError, match=r"runs\.jsonl: became shorter while it was read"):
+        read(path, ALL, cut)
+
+
+def test_a_document_that_becomes_shorter_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = write_document(tmp_path / "run.json", *[case_result(str(number)) for number in range(20)])
+    cut = parts(path)
+    path.write_bytes(path.read_bytes()[:-3_000])
+    with pytest.raises(pe.BadRecordError, match=r"expected the rest of the case result, found the end of the file"):
+        read(path, ALL, cut)
 
 
 def test_small_sources_are_put_together_and_none_changes_its_place(

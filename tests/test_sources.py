@@ -14,7 +14,9 @@ import pyarrow as pa
 import pytest
 
 import polars_export as pe
-from polars_export.sources import Reading, find_sources, parts_of, segments, stream
+from polars_export.decode import TraceDecoder
+from polars_export.detail import Detail
+from polars_export.sources import Limits, Reading, find_sources, parts_of, scan, segments, stream
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ CODECS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
 }
+ALL = Limits()
 DOCUMENT = json.dumps(document(case_result("a"), case_result("b")), indent=2).encode()
 LINES = b"".join(json.dumps(case_result(name)).encode() + b"\n" for name in ("a", "b"))
 SCORED = b"".join(json.dumps(scored_trace(name)).encode() + b"\n" for name in ("a", "b"))
@@ -55,7 +58,7 @@ def test_standard_input_is_read_like_a_file(content: bytes, codec: str, monkeypa
 
 def test_compressed_streams_of_several_parts_are_read_whole(tmp_path: Path) -> None:
     source = tmp_path / "runs.jsonl.gz"
-    source.write_bytes(gzip.compress(LINES) + gzip.compress(SCORED))
+    source.write_bytes(gzip.compress(LINES, mtime=0) + gzip.compress(SCORED))
     assert cases(source) == ["a", "b", "a", "b"]
 
 
@@ -103,7 +106,7 @@ def test_files_of_other_kinds_met_in_a_search_are_passed_over_and_named(tmp_path
     write_document(tmp_path / "run.json", case_result("a"))
     report = tmp_path / "report.json"
     report.write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
-    done = pe.export(tmp_path, tmp_path / "out.jsonl")
+    done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
     assert done.passed_over == {
         str(report): "a report artifact holds no traces; export the eval results that it was made from"
     }
@@ -117,7 +120,7 @@ def test_a_search_that_meets_only_other_kinds_is_an_error(name: str, tmp_path: P
         with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
             cases(source)
         with pytest.raises(pe.SourceError, match=r"report\.json: a report artifact holds no traces"):
-            pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions(name))
+            pe.export(source, tmp_path.with_suffix(".jsonl"), pe.ExportOptions(name))
 
 
 @pytest.mark.parametrize("name", ["chatml", "dpo"])
@@ -128,7 +131,7 @@ def test_files_passed_over_in_several_parts_are_all_named(
     for number in range(3):
         write_lines(tmp_path / f"{number}-run.json", case_result("a"), case_result("a"))
         (tmp_path / f"{number}-set.json").write_text('{"id": "s", "cases": []}', encoding="utf-8")
-    done = pe.export(tmp_path, tmp_path / "out.jsonl", pe.ExportOptions(name))
+    done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"), pe.ExportOptions(name))
     assert [Path(path).name for path in done.passed_over] == ["0-set.json", "1-set.json", "2-set.json"]
     assert done.traces_read == 6
 
@@ -143,7 +146,9 @@ def test_an_object_of_no_known_kind_met_in_a_search_is_an_error(tmp_path: Path) 
 def test_records_met_in_a_search_are_passed_over(tmp_path: Path) -> None:
     write_lines(tmp_path / "runs.jsonl", *[case_result(scores=[score]) for score in (0.1, 0.9)])
     for name in ("chatml", "dpo", "sharegpt"):
-        assert pe.export(tmp_path, tmp_path / f"{name}.jsonl", pe.ExportOptions(name)).traces_read == 2
+        records = tmp_path.with_suffix(".jsonl")
+        assert pe.export(tmp_path, records, pe.ExportOptions(name)).traces_read == 2
+        records.rename(tmp_path / f"{name}.jsonl")
 
 
 def test_a_link_that_leads_back_is_not_followed_twice(tmp_path: Path) -> None:
@@ -197,13 +202,25 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> Non
         ("text.json", b"\nhello", r"text.json:2: \$: expected a JSON object, found text that starts with 'hello'"),
         ("cut.json", b'{"eval_set_id": "s", "case', r"expected the rest of the document, found the end of the file"),
         ("odd.json", b'{"eval_set_id" 3}', "expected `:`, found `3`"),
-        ("gz.json", gzip.compress(LINES)[:-9], "damaged gzip data: "),
+        ("gz.json", gzip.compress(LINES, mtime=0)[:-9], "damaged gzip data: "),
+        ("zst.json", CODECS["zstd"](LINES)[:-9], "damaged zstd data: "),
+        ("flipped.json", gzip.compress(LINES, mtime=0)[:-6] + b"-flip-", "damaged gzip data: "),
     ],
 )
 def test_what_holds_no_traces_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(pe.InputError, match=message):
         cases(tmp_path / name)
+
+
+def test_keys_without_end_are_not_read_or_named_without_end(tmp_path: Path) -> None:
+    source = tmp_path / "run.json"
+    source.write_bytes(b'{"' + b"k" * 5_000 + b'": 1}')
+    with pytest.raises(pe.SourceError, match=r"found an object with k{40}$"):
+        cases(source)
+    source.write_bytes(b"{" + b'"a": 1, ' * 10_001)
+    with pytest.raises(pe.SourceError, match=r"found an object with a$"):
+        cases(source)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -253,10 +270,176 @@ def test_a_damaged_document_is_refused(
         cases(tmp_path / "run.json")
 
 
-def read(sources: object) -> Iterator[Chunk]:
+def read(sources: object, limits: Limits = ALL) -> Iterator[Chunk]:
     for part in parts_of(find_sources(sources)):  # type: ignore[arg-type]
         for segment in part:
-            yield from Reading(segment).chunks()
+            yield from Reading(segment, None, limits).chunks()
+
+
+def decoded(source: Path, limits: Limits) -> tuple[list[str], list[int], str | None]:
+    """Return the cases of a source, the positions of what is rejected, and what ends the reading before its time."""
+    found: list[str] = []
+    rejected: list[int] = []
+    try:
+        for chunk in read(source, limits):
+            of_chunk = TraceDecoder(Detail.FULL).decode(chunk)
+            found += [trace.case_id for trace in of_chunk.traces]
+            rejected += [some.position for some in of_chunk.rejected]
+    except pe.InputError as error:
+        return found, rejected, str(error).removeprefix(f"{source}:").lstrip()
+    return found, rejected, None
+
+
+@pytest.mark.parametrize("chunk_bytes", [8, 1 << 21])
+def test_what_precedes_the_damage_of_a_document_is_read(
+    chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    source = tmp_path / "run.json"
+    for change, of_both in (("cut in a case", 1), ("cut behind a case", 2), ("no comma", 1), ("comma at the end", 2)):
+        source.write_text(DAMAGED[change][0](DOCUMENT.decode()), encoding="utf-8")
+        found, _, problem = decoded(source, ALL)
+        assert found == ["a", "b"][:of_both]
+        assert problem
+
+
+FIRST_LINES: dict[str, bytes] = {
+    "cut": LINES[:200],
+    "cut in a key": b'{"case_id": "x", "invo',
+    "cut in a string": b'{"a": "x',
+    "cut in an array": b'{"a": [[[',
+    "cut behind a backslash": b'{"a": "x\\',
+    "a string": b'"hello"',
+    "a word": b"hello",
+    "an unknown object": b'{"header": 1}',
+    "an empty object": b"{}",
+    "not UTF-8": b'{"\xff": 1}',
+    "NULs": bytes(3_000),
+    "deep": b'{"a": ' + b"[" * 10_001,
+}
+
+
+@pytest.mark.parametrize("chunk_bytes", [64, 1 << 21])
+@pytest.mark.parametrize("first", FIRST_LINES)
+def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
+    first: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(scan, "DEEPEST", 10_000)
+    source = tmp_path / "runs.jsonl"
+    source.write_bytes(b"\n" + FIRST_LINES[first] + b"\n" + LINES)
+    assert decoded(source, Limits(tolerant=True)) == (["a", "b"], [2], None)
+    found, rejected, problem = decoded(source, ALL)
+    assert bool(problem) != bool(found)
+    if problem:
+        source.write_bytes(FIRST_LINES[first])
+        with pytest.raises(pe.InputError) as alone:
+            cases(source)
+        assert decoded(source, Limits(tolerant=True)) == ([], [], str(alone.value).removeprefix(f"{source}:").lstrip())
+    else:
+        assert rejected == [2]
+
+
+def test_a_source_of_another_kind_is_not_tolerated(tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl"
+    for first in (b"[1]", b'{"id": "s", "cases": []}', b'{"messages": []}'):
+        source.write_bytes(first + b"\n" + LINES)
+        found, _, problem = decoded(source, Limits(tolerant=True))
+        assert problem
+        assert not found
+
+
+def test_a_trace_is_looked_for_no_further_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 1_000)
+    source = tmp_path / "runs.jsonl"
+    source.write_bytes(b"hello\n" * 5_000 + LINES)
+    assert decoded(source, Limits(10_000, tolerant=True))[2] == (
+        "1: $: expected a JSON object, found text that starts with 'hello'"
+    )
+    assert decoded(source, Limits(100_000, tolerant=True)) == (["a", "b"], list(range(1, 5_001)), None)
+
+
+def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
+    source = tmp_path / "runs.jsonl"
+    source.write_bytes(LINES + bytes(4_096))
+    assert decoded(source, ALL) == (["a", "b"], [3], None)
+
+
+@pytest.mark.parametrize("chunk_bytes", [500, 1 << 21])
+def test_a_case_result_that_is_too_large_ends_its_document(
+    chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    large = case_result("large", turn("word " * 2_000))
+    for others in (["a"], ["a", "b", "c"], [str(number) for number in range(30)]):
+        source = write_document(tmp_path / "run.json", *map(case_result, others), large, case_result("behind"))
+        assert decoded(source, Limits(10_000)) == (
+            others,
+            [],
+            f"$.case_results[{len(others)}]: expected a case result of at most 10,000 bytes, found a larger one",
+        )
+        assert decoded(source, Limits(15_000)) == ([*others, "large", "behind"], [], None)
+
+
+@pytest.mark.parametrize("chunk_bytes", [500, 1 << 21])
+def test_what_is_too_large_around_case_results_is_refused(
+    chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    source = tmp_path / "run.json"
+    value = document(case_result("a"))
+    source.write_text(json.dumps(value | {"summary": "x" * 50_000}), encoding="utf-8")
+    found, _, problem = decoded(source, Limits(10_000))
+    assert (found, problem) == (["a"], "$: expected at most 10,000 bytes around the case results, found more")
+    if chunk_bytes < 10_000:  # what is held anyway may be larger
+        for before in (b'{"summary": "' + b"x" * 50_000, b" " * 50_000 + b"{", b'{"' + b"x" * 50_000):
+            source.write_bytes(before)
+            problem = decoded(source, Limits(10_000, tolerant=True))[2]
+            assert problem
+            assert "expected a value of at most 10,000 bytes, found a larger one" in problem
+        source.write_bytes(DOCUMENT.replace(b"},\n    {", b"}," + b" " * 50_000 + b"{"))
+        assert decoded(source, Limits(10_000))[0::2] == (
+            ["a"],
+            "$.case_results[1]: expected a value of at most 10,000 bytes, found a larger one",
+        )
+
+
+BOMBS: dict[str, tuple[bytes, bytes, int]] = {
+    "a line": (LINES, b"a", 2),
+    "a line at once": (b"", b"a", 0),
+    "NULs": (LINES, b"\0", 2),
+    "blank": (LINES, b" ", 2),
+    "blank at once": (b"", b"\n", 0),
+    "a value": (b'{"a": "', b"a", 0),
+    "keys": (b"{", b'"a":1,', 0),
+    "a case result": (DOCUMENT[:-400] + b'"', b"a", 1),
+    "brackets": (b'{"eval_set_id": "s", "case_results": [', b"[", 0),
+    "behind the case results": (DOCUMENT, b" ", 2),
+}
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
+    bomb: str, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    held: list[int] = []
+    more = stream.Window.more
+
+    def spy(self: stream.Window) -> bool:
+        found = more(self)
+        held.append(len(self.data))
+        return found
+
+    monkeypatch.setattr(stream.Window, "more", spy)
+    before, filling, whole = BOMBS[bomb]
+    source = tmp_path / "bomb"
+    source.write_bytes(CODECS[codec](before + filling * (20_000_000 // len(filling))))
+    assert source.stat().st_size < 100_000
+    found, _, _ = decoded(source, Limits(1_000_000, tolerant=True))
+    assert len(found) == whole
+    assert max(held) <= 1_010_000
 
 
 def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +474,7 @@ def test_progress_grows_to_the_size_of_the_sources(
     sources = tmp_path / "sources"
     sources.mkdir()
     write_document(sources / "a.json", case_result(), case_result())
-    (sources / "b.jsonl.gz").write_bytes(gzip.compress(LINES))
+    (sources / "b.jsonl.gz").write_bytes(gzip.compress(LINES, mtime=0))
     write_lines(sources / "c.jsonl", *[case_result()] * 20)
     (sources / "d.json").write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
     size = sum(path.stat().st_size for path in sources.iterdir())

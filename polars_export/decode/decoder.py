@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
-from polars_export.chunk import Origin
+from polars_export.chunk import RAW_BYTES, Origin
 from polars_export.decode.explain import Mismatch, first_mismatch, name_of
 from polars_export.decode.records import BLOCK_TYPES, CaseScores, ConversationTrace, FullTrace, Trace, TraceOutline
 from polars_export.detail import Detail
@@ -18,7 +18,7 @@ from polars_export.errors import BadRecordError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from polars_export.chunk import Chunk
+    from polars_export.chunk import Chunk, TooLarge
 
 __all__ = [
     "Decoded",
@@ -41,10 +41,19 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Rejected(NamedTuple):
-    """A record that is not valid JSON or not a trace: its position, as in the chunk, and what is wrong with it."""
+    """A record that is not valid JSON, not a trace or too large.
+
+    Attributes:
+        position: Its position, as in the chunk.
+        error: What is wrong with it.
+        raw: The beginning of its bytes.
+        size: How many bytes it takes.
+    """
 
     position: int
     error: BadRecordError
+    raw: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,8 @@ class TraceDecoder:
 
     def decode(self, chunk: Chunk) -> Decoded:
         """Decode the records of a chunk; what is no trace is set aside."""
+        if chunk.too_large and chunk.spans:
+            return self._none_of(chunk, chunk.too_large)
         decode, data = self._decode, chunk.data
         rejected: Sequence[Rejected] = ()
         with paused_collection():
@@ -92,6 +103,13 @@ class TraceDecoder:
                 trace.eval_set_id = chunk.eval_set_id
         return Decoded(chunk, self._detail, traces, rejected)
 
+    def _none_of(self, chunk: Chunk, too_large: TooLarge) -> Decoded:
+        """Set aside the record that a chunk holds only the beginning of."""
+        limit, size = too_large
+        mismatch = Mismatch(chunk.json_path(0), f"a record of at most {limit:,} bytes", f"one of {size:,} bytes")
+        error = BadRecordError(chunk.source, chunk.line(0), *mismatch)
+        return Decoded(chunk.only([]), self._detail, [], [_rejected(chunk, 0, error)])
+
     def _one_by_one(self, chunk: Chunk) -> tuple[Chunk, list[TraceOutline], list[Rejected]]:
         """Decode a chunk with scored traces, blocks of unknown types or bad records in it."""
         rejected: list[Rejected] = []
@@ -102,7 +120,7 @@ class TraceDecoder:
                 traces.append(self._one(chunk, index))
                 good.append(index)
             except BadRecordError as error:
-                rejected.append(Rejected(chunk.positions[index], error))
+                rejected.append(_rejected(chunk, index, error))
         return chunk.only(good) if rejected else chunk, traces, rejected
 
     def _one(self, chunk: Chunk, index: int) -> TraceOutline:
@@ -131,6 +149,12 @@ class TraceDecoder:
             return msgspec.convert(value, self._type)
         except msgspec.ValidationError as error:  # what the walk above does not see: a number too large for a double
             _refuse(chunk, index, Mismatch(path, "a trace", f"something else ({error})"))
+
+
+def _rejected(chunk: Chunk, index: int, error: BadRecordError) -> Rejected:
+    start, end = chunk.spans[index]
+    size = chunk.too_large.size if chunk.too_large else end - start
+    return Rejected(chunk.positions[index], error, bytes(chunk.data[start : min(end, start + RAW_BYTES)]), size)
 
 
 def _check_score(chunk: Chunk, index: int, trace: TraceOutline) -> None:

@@ -6,10 +6,11 @@ neither Polars nor pyarrow, so that a process that only hands out work starts fa
 
 from polars_export.sources.chosen import Place, Stored, chosen_chunks
 from polars_export.sources.find import Source, Sources, find_sources, listed
-from polars_export.sources.read import Reading, objects_chunk
+from polars_export.sources.read import Limits, Reading, objects_chunk
 from polars_export.sources.segments import Part, Segment, lines_before, parts_of, refuse_if_all, size_of
 
 __all__ = [
+    "Limits",
     "Part",
     "Place",
     "Reading",

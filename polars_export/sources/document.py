@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["document_chunks"]
 
+_NESTED_OR_NONE = {b"": "the end of the file", b"{": "an object", b"[": "an array"}  # whatever they hold
+
 
 def document_chunks(window: Window) -> Iterator[Chunk]:
     """Yield the case results of the document at the start of a window.
 
+    Those that precede a place where the document is damaged come out before the error.
+
     Raises:
-        BadRecordError: The document is not valid JSON around its case results, ends early, or lacks an `eval_set_id`.
+        BadRecordError: The document is not valid JSON around its case results, ends early, lacks an `eval_set_id`, or
+            a case result or what stands around them is too large.
     """
     document = _Document(window)
     eval_set_id = document.open()
@@ -33,7 +39,7 @@ def document_chunks(window: Window) -> Iterator[Chunk]:
         if not Path(window.source).is_file():
             raise SourceError(window.source, "a piped document must have its eval_set_id before its case_results")
         with ByteStream(window.source) as again:
-            ahead = _Document(Window(again))
+            ahead = _Document(Window(again, window.limit))
             ahead.open()
             for _ in ahead.elements(None):
                 pass
@@ -67,35 +73,31 @@ class _Document:
 
     def elements(self, eval_set_id: str | None) -> Iterator[Chunk]:
         """Yield the case results, as many at a time as the window holds; it grows for one that is larger."""
-        scan, window = self._scan, self._window
-        index, at = 0, scan.skip_space(0)
+        window = self._window
+        index, at = 0, self._scan.skip_space(0)
         self._lookahead.learn(b"," + bytes(window.view(at)), at)  # what follows a `[` mostly follows a `,` too
-        spans: list[tuple[int, int]] = []
-        while scan.byte(at) != b"]":
-            if scan.byte(at) != b"{":
-                raise self._bad(f"$.case_results[{index + len(spans)}]", "an object", self._found(at))
-            found = [] if spans and at >= window.size else self._from(at)
-            if found:
-                spans += found
-                at = self._next(spans[-1][1], index + len(spans))
-            elif spans:
-                yield self._chunk(spans, index, eval_set_id)
-                index += len(spans)
+        while True:
+            spans: list[tuple[int, int]] = []
+            try:
+                at = self._gather(spans, at, index)
+            except BadRecordError as error:
+                yield from self._chunks(spans, index, eval_set_id)
+                raise self._bad(f"$.case_results[{index + len(spans)}]", error.expected, error.found) from None
+            if not spans:
                 window.drop(at)
-                spans, at = [], 0
-            elif self._lookahead.waits(at):
-                window.more()  # if there is none, it does not wait any longer
-            elif not window.more():
-                raise self._bad(f"$.case_results[{index}]", "the rest of the case result", "the end of the file")
-        if spans:
-            yield self._chunk(spans, index, eval_set_id)
-        window.drop(at)
+                return
+            yield from self._chunks(spans, index, eval_set_id)
+            index += len(spans)
+            window.drop(at)
+            self._scan.begin = at = 0
 
     def close(self) -> str:
         """Read the rest of the document, check what stands around the case results and return the `eval_set_id`."""
         rest = bytearray()
         while True:
             rest += self._window.view(len(self._window))
+            if len(rest) > self._window.limit:
+                raise self._bad("$", f"at most {self._window.limit:,} bytes around the case results", "more")
             self._window.drop(len(self._window))
             if not self._window.more():
                 break
@@ -117,6 +119,30 @@ class _Document:
         self._around = bytes(self._window.view(at + 1))
         self._window.drop(at + 1)
 
+    def _gather(self, spans: list[tuple[int, int]], at: int, index: int) -> int:
+        """Append to spans those elements that the window holds, the first at an offset; return that of what follows.
+
+        `index` is that of the first element; there are none where the array ends.
+        """
+        scan, window = self._scan, self._window
+        while scan.byte(at) != b"]":
+            path = f"$.case_results[{index + len(spans)}]"
+            if scan.byte(at) != b"{":
+                raise self._bad(path, "an object", self._found(at))
+            found = [] if spans and at >= window.size else self._from(at)
+            if found:
+                spans += found
+                at = self._next(spans[-1][1], index + len(spans))
+            elif spans:
+                break
+            elif self._lookahead.waits(at):
+                window.more()  # if there is none, it does not wait any longer
+            elif len(window) - at > window.limit:
+                raise self._too_large(index)
+            elif not window.more():
+                raise self._bad(path, "the rest of the case result", "the end of the file")
+        return at
+
     def _from(self, at: int) -> list[tuple[int, int]]:
         """Return where elements start and end, the first at an offset; none if the window has but a part of it."""
         spans = self._lookahead.elements(at)
@@ -130,6 +156,7 @@ class _Document:
 
     def _next(self, end: int, index: int) -> int:
         """Return the offset of the next element, or of the `]` behind the last."""
+        self._scan.begin = end
         at = self._scan.skip_space(end)
         if self._scan.byte(at) == b"]":
             return at
@@ -141,10 +168,16 @@ class _Document:
         self._lookahead.learn(bytes(self._window.view(at)[end:]), at)
         return at
 
-    def _chunk(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Chunk:
-        positions = range(index, index + len(spans))
-        data = self._window.view(spans[-1][1])
-        return Chunk(self._window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id, self._window.offset)
+    def _chunks(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Iterator[Chunk]:
+        """Yield a chunk of some elements, if there are any, up to the first that is too large."""
+        window, good = self._window, spans
+        if spans and spans[-1][1] > window.limit:
+            good = list(takewhile(lambda span: span[1] - span[0] <= window.limit, spans))
+        if good:
+            data, positions = window.view(good[-1][1]), range(index, index + len(good))
+            yield Chunk(window.source, data, good, positions, Origin.DOCUMENT, eval_set_id, window.offset)
+        if len(good) < len(spans):
+            raise self._too_large(index + len(good))
 
     def _value(self, at: int) -> object:
         end = self._scan.end_of_value(at)
@@ -155,12 +188,17 @@ class _Document:
         return value
 
     def _found(self, at: int) -> str:
-        if not self._scan.byte(at):
-            return "the end of the file"
+        first = self._scan.byte(at)
+        if first in _NESTED_OR_NONE:
+            return _NESTED_OR_NONE[first]
         try:
             return name_of(self._value(at))
         except BadRecordError:
             return "something that is not JSON"
+
+    def _too_large(self, index: int) -> BadRecordError:
+        limit = self._window.limit
+        return self._bad(f"$.case_results[{index}]", f"a case result of at most {limit:,} bytes", "a larger one")
 
     def _not_json(self, error: ValueError) -> BadRecordError:
         return self._bad("$", "valid JSON around the case results", f"text that is not ({error})")

@@ -59,7 +59,8 @@ class Lookahead:
     def waits(self, at: int) -> bool:
         """Return whether it has found none for want of data, rather than because it knows no better."""
         held = len(self._window) - at
-        return self._trusted and not self._at_end and held < _PATIENCE * self._window.size
+        most = min(_PATIENCE * self._window.size, self._window.limit)
+        return self._trusted and not self._at_end and held < most
 
     def miss(self) -> None:
         """Note that an element was scanned: each time in a row, about twice as many follow before the next guess.

@@ -13,7 +13,7 @@ from polars_export.sources.stream import STDIN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Found", "Source", "Sources", "find_sources", "listed", "walk"]
+__all__ = ["Found", "Source", "Sources", "find_matches", "find_sources", "listed", "walk"]
 
 Source: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = "Source | Iterable[Source]"
@@ -51,6 +51,13 @@ def find_sources(sources: Sources) -> list[Found]:
         except OSError as error:
             raise SourceError(str(source), error.strerror or str(error)) from error
     return found
+
+
+def find_matches(source: str) -> list[str]:
+    """Return what a source names: itself, or what it matches as a glob."""
+    if os.path.lexists(source) or not glob.has_magic(source):
+        return [source]
+    return sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
 
 
 def _find(source: str) -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polars_export.chunk import Chunk, Origin
@@ -10,7 +11,7 @@ from polars_export.errors import SerializationError
 from polars_export.sources.document import document_chunks
 from polars_export.sources.lines import line_chunks, skip_line
 from polars_export.sources.recognise import Kind, NoTracesError, recognise
-from polars_export.sources.stream import ByteStream, Window
+from polars_export.sources.stream import MAX_RECORD_BYTES, ByteStream, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,24 @@ if TYPE_CHECKING:
 
     from polars_export.sources.segments import Segment
 
-__all__ = ["Reading", "objects_chunk"]
+__all__ = ["Limits", "Reading", "objects_chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is still read.
+
+    Attributes:
+        max_record_bytes: How large a record may be. A larger line is passed over and set aside when it is decoded; a
+            larger case result ends the reading of its document.
+        tolerant: Whether a source that begins with something else is read as lines where a later line is a trace.
+    """
+
+    max_record_bytes: int = MAX_RECORD_BYTES
+    tolerant: bool = False
+
+
+_DEFAULT_LIMITS = Limits()
 
 
 class Reading:
@@ -26,43 +44,53 @@ class Reading:
 
     Attributes:
         bytes_read: How many bytes of the source have been read, as they are stored.
+        lines: How many lines of the file start in the segment, once it has been read; 0 of a document.
         passed_over: What the source holds in place of traces, if it was met in a search; else None.
     """
 
-    def __init__(self, segment: Segment, spool: Path | None = None) -> None:
+    def __init__(self, segment: Segment, spool: Path | None = None, limits: Limits = _DEFAULT_LIMITS) -> None:
         self._segment = segment
         self._spool = spool
+        self._limits = limits
         self.bytes_read = 0
+        self.lines = 0
         self.passed_over: str | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks of the segment; of a source to pass over, none.
 
         Raises:
-            SourceError: The source cannot be read or holds no traces.
-            BadRecordError: It is not valid JSON between its records.
+            SourceError: The source cannot be read, holds no traces, or has become shorter than it was when it was cut.
+            BadRecordError: It is not valid JSON between its records, or too large there.
         """
         segment = self._segment
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
         with ByteStream(segment.path, start, self._spool) as stream:
-            for chunk in self._chunks_of(Window(stream)):
+            for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
                 self.bytes_read = min(stream.stored_position() - start, segment.size)
                 yield chunk
         self.bytes_read = segment.size
 
     def _chunks_of(self, window: Window) -> Iterator[Chunk]:
         segment = self._segment
+        end = segment.end
+        if end is None and segment.size and window.stream.is_stored:
+            end = segment.start + segment.size
         if segment.start:
-            skip_line(window)
-            return line_chunks(window, segment.end)
+            if skip_line(window, end):
+                self.lines = yield from line_chunks(window, end)
+            return
         try:
-            kind = recognise(window)
+            kind = recognise(window, tolerant=self._limits.tolerant)
         except NoTracesError as error:
             if not segment.searched:
                 raise
             self.passed_over = error.problem
-            return iter(())
-        return line_chunks(window, segment.end) if kind is Kind.LINES else document_chunks(window)
+            return
+        if kind is Kind.LINES:
+            self.lines = yield from line_chunks(window, end)
+        else:
+            yield from document_chunks(window)
 
 
 def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:

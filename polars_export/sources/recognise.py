@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from polars_export.decode import parse
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.sources.scan import JsonScan
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "NoTracesError", "recognise"]
 
 _NAMED_KEYS = 5
+_LONGEST_KEY = 40  # characters of a key in a message
+_MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
+_OF_A_TRACE = b'"invocation"'
 
 
 class Kind(Enum):
@@ -27,14 +32,31 @@ class NoTracesError(SourceError):
     """The source is of a known kind that holds no traces."""
 
 
-def recognise(window: Window) -> Kind:
+class _UnknownKindError(SourceError):
+    """The source starts with an object of no known kind."""
+
+
+def recognise(window: Window, *, tolerant: bool = False) -> Kind:
     """Return the kind of the source at whose start a window stands; the window keeps what it has read.
+
+    Args:
+        window: Is read no further than its limit.
+        tolerant: Take what starts with anything else for lines if a line of what the window can hold is a trace.
 
     Raises:
         NoTracesError: It is of a known kind that holds no traces: a report artifact, an eval set, an array, records.
         SourceError: It is empty, or an object of no known kind.
-        BadRecordError: It does not start with JSON.
+        BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit.
     """
+    try:
+        return _recognised(window)
+    except (BadRecordError, _UnknownKindError):
+        if tolerant and _holds_a_trace(window):
+            return Kind.LINES
+        raise
+
+
+def _recognised(window: Window) -> Kind:
     scan = JsonScan(window)
     start = scan.skip_space(0)
     if not scan.byte(start):
@@ -49,13 +71,41 @@ def recognise(window: Window) -> Kind:
         raise BadRecordError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
     seen: set[str] = set()
     try:
-        for key, _ in scan.keys(start):
+        for key, _ in islice(scan.keys(start), _MOST_KEYS):
             seen.add(key)
             if kind := _kind(seen):
                 return kind
     except BadRecordError as error:
         raise BadRecordError(window.source, line, "$", error.expected, error.found) from None
     raise _other(window.source, seen)
+
+
+def _holds_a_trace(window: Window) -> bool:
+    """Read on until a whole line is a trace, or the window is full."""
+    at, at_end = 0, False
+    while True:
+        while (found := window.data.find(_OF_A_TRACE, window.start + at, window.end)) >= 0:
+            begin = window.data.rfind(b"\n", window.start + at, found) + 1 or window.start + at
+            end = window.data.find(b"\n", found, window.end)
+            if end < 0 and not at_end:
+                break
+            end = end if end >= 0 else window.end
+            if _is_trace(memoryview(window.data)[begin:end]):
+                return True
+            at = end - window.start
+        if at_end or len(window) > window.limit:
+            return False
+        if found < 0:  # what has been searched need not be searched again, but for the line that goes on
+            at = max(at, window.data.rfind(b"\n", window.start, window.end) + 1 - window.start)
+        at_end = not window.more()
+
+
+def _is_trace(line: memoryview) -> bool:
+    try:
+        value = parse(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and {"case_id", "invocation"} <= value.keys() and "case_results" not in value
 
 
 def _kind(keys: set[str]) -> Kind | None:
@@ -72,7 +122,7 @@ def _other(source: str, keys: set[str]) -> SourceError:
     elif keys & {"messages", "conversations", "chosen"}:
         what = "the records of an export hold no traces"
     else:
-        named = ", ".join(sorted(keys)[:_NAMED_KEYS]) or "no keys"
+        named = ", ".join(key[:_LONGEST_KEY] for key in sorted(keys)[:_NAMED_KEYS]) or "no keys"
         expected = "expected eval results (`eval_set_id` and `case_results`) or a trace (`case_id` and `invocation`)"
-        return SourceError(source, f"{expected}, found an object with {named}")
+        return _UnknownKindError(source, f"{expected}, found an object with {named}")
     return NoTracesError(source, what)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from polars_export.sources.stream import Window
 
-__all__ = ["JsonScan"]
+__all__ = ["DEEPEST", "JsonScan"]
+
+DEEPEST = 1_000_000
+"""Levels: a hundred times what can be decoded, and soon scanned where nothing but brackets follows."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -26,18 +29,22 @@ _TO_BRACKET = re.compile(  # the next bracket outside strings; a quote that noth
 class JsonScan:
     """Steps through the JSON text in a window, reading on as needed. All positions are offsets into the window.
 
+    Attributes:
+        begin: Where what must be held as one begins: from there on no more than the limit of the window is read.
+
     Raises:
-        BadRecordError: The text ends, or has something else where a part of an object should stand.
+        BadRecordError: The text ends, has something else where a part of an object should stand, or is too large.
     """
 
     def __init__(self, window: Window) -> None:
         self.window = window
+        self.begin = 0
 
     def byte(self, at: int) -> bytes:
         """Return the byte at an offset, empty at the end of the stream."""
         window = self.window
         while at >= len(window):
-            if not window.more():
+            if not self._more():
                 return b""
         return bytes(window.data[window.start + at : window.start + at + 1])
 
@@ -79,12 +86,15 @@ class JsonScan:
 
     def end_of_nested(self, at: int) -> int | None:
         """Return the offset just behind the object or array at an offset, None if the window has but a part of it."""
+        window = self.window
         depth = 0
-        start = self.window.start
-        for match in _TO_BRACKET.finditer(self.window.data, start + at, self.window.end):
+        start = window.start
+        for match in _TO_BRACKET.finditer(window.data, start + at, window.end):
             bracket = match[1]
             if bracket in (b"{", b"["):
                 depth += 1
+                if depth > DEEPEST:
+                    raise BadRecordError(window.source, None, "$", f"at most {DEEPEST:,} levels of nesting", "more")
             elif bracket in (b"}", b"]"):
                 depth -= 1
                 if depth == 0:
@@ -111,9 +121,15 @@ class JsonScan:
         while True:
             match = pattern.match(window.data, window.start + at, window.end)
             end = match.end() - window.start if match else at
-            if end < len(window) or not window.more():
+            if end < len(window) or not self._more():
                 return end
 
     def _read_on(self) -> None:
-        if not self.window.more():
+        if not self._more():
             raise BadRecordError(self.window.source, None, "$", "the rest of the document", "the end of the file")
+
+    def _more(self) -> bool:
+        limit = self.window.limit
+        if len(self.window) - self.begin > limit:
+            raise BadRecordError(self.window.source, None, "$", f"a value of at most {limit:,} bytes", "a larger one")
+        return self.window.more()

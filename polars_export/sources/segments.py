@@ -26,12 +26,14 @@ traces, so that few row groups of a Parquet file end early. It is not an option:
 class Segment:
     """A source, or of a large file of lines those that start from `start` on and before `end`.
 
+    What is appended to a file once it has been cut into segments is not read.
+
     Attributes:
         number: Place of the source among all.
         path: The source.
         searched: Whether it was met in the search of a directory.
         start: Where it begins, in bytes.
-        end: Where it ends; None at the end of the source.
+        end: Where it ends; None where the source is one segment.
         size: Its bytes as they are stored; 0 where that is not known.
     """
 
@@ -109,8 +111,8 @@ def _segments(number: int, source: Found) -> Iterator[Segment]:
         yield whole
         return
     for start in range(0, size, PART_BYTES):
-        end = start + PART_BYTES
-        yield replace(whole, start=start, end=end if end < size else None, size=min(PART_BYTES, size - start))
+        end = min(start + PART_BYTES, size)
+        yield replace(whole, start=start, end=end, size=end - start)
 
 
 def _is_plain_lines(path: str) -> bool:
@@ -120,6 +122,6 @@ def _is_plain_lines(path: str) -> bool:
         if stream.codec:
             return False
         try:
-            return recognise(Window(stream)) is Kind.LINES
+            return recognise(Window(stream), tolerant=True) is Kind.LINES
         except ExportError:
             return False  # whoever reads it will say what is wrong, when it is its turn

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-__all__ = ["CHUNK_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
+__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
 
 STDIN = "-"
 
 CHUNK_BYTES = 2 << 20
 """How much is read and decoded at a time: more falls out of the processor's cache, which makes decoding dearer."""
+
+MAX_RECORD_BYTES = 256_000_000
+"""How large a record may be: far above any trace, and what decodes to a few gigabytes at worst."""
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -37,6 +40,7 @@ class ByteStream:
 
     Attributes:
         source: What the source is called in messages.
+        is_stored: Whether the bytes handed out are those of the file as it is stored.
         base: Where the first byte handed out stands in the plain source: behind a byte-order mark, which is none of it.
 
     Args:
@@ -71,6 +75,7 @@ class ByteStream:
             import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
 
             self._readinto = pa.CompressedInputStream(pa.PythonFile(_KeptOpen(self._stored), "r"), self.codec).readinto
+        self.is_stored = not kept and not self.codec and not is_piped(source)
         self._at_start = not start
         self._spool = _Spool(spool) if spool and not kept and (self.codec or is_piped(source)) else None
 
@@ -157,12 +162,13 @@ def _open(source: str) -> io.BufferedReader[io.FileIO]:
 class Window:
     """The part of a stream that is held: `data[start:end]`, in a buffer that is reused and grows only when it must.
 
-    `size` is what it is made to hold. Offsets into the window count from `start`, so that they stay true when `more`
-    moves the bytes.
+    `size` is what it is made to hold, `limit` what it grows to at most for one record; whoever needs more of a record
+    gives it up. Offsets into the window count from `start`, so that they stay true when `more` moves the bytes.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, limit: int = MAX_RECORD_BYTES) -> None:
         self.stream = stream
+        self.limit = limit
         self.size = CHUNK_BYTES
         self.data = bytearray(self.size)
         self.start = 0
@@ -193,14 +199,20 @@ class Window:
 
     def more(self) -> bool:
         """Read on behind what is held; False at the end of the stream."""
-        held = self.data[self.start : self.end]
-        capacity = self.size
-        while capacity <= len(held):
-            capacity *= 2
+        held = memoryview(self.data)[self.start : self.end]
+        capacity = self._capacity(len(held))
         if capacity != len(self.data):  # a new buffer, also a smaller one once a large record has passed
             self.data = bytearray(capacity)
-        self.data[: len(held)] = held
+        buffer = memoryview(self.data)
+        buffer[: len(held)] = held  # the places may overlap
         self.start, self.end = 0, len(held)
-        count = self.stream.readinto(memoryview(self.data)[self.end :])
+        count = self.stream.readinto(buffer[self.end :])
         self.end += count
         return count > 0
+
+    def _capacity(self, held: int) -> int:
+        """Return the size of a buffer for what is held and more: doubled, so that reading on is not quadratic."""
+        capacity = self.size
+        while capacity <= held:
+            capacity *= 2
+        return min(capacity, max(self.limit, held) + self.size)
