@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polars_export.errors import OutputError
 from polars_export.writers import DatasetWriter, file_type_of, open_output
+from polars_export.writers.assemble import blocks_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Records:
     def next_part(self) -> None:
         """Hand over what there is; the records that follow are another part."""
         self._blocks.close()
-        self._opened.writer.add(self._path, self._blocks.blocks)
+        self._opened.writer.add(blocks_of(self._path, self._blocks.blocks))
         self._start_part()
 
     def finish(self) -> tuple[Shard, ...]:

@@ -5,6 +5,6 @@ neither Polars nor pyarrow, so that a process that only hands out work starts fa
 """
 
 from polars_export.writers.dataset import DatasetWriter, Plan
-from polars_export.writers.open import Output, check_output, file_type_of, open_output
+from polars_export.writers.open import Output, check_output, file_type_of, open_output, rejects_of
 
-__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output"]
+__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output", "rejects_of"]

@@ -10,17 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Assembler", "Block", "assembler", "blocks_of"]
+__all__ = ["Assembler", "Block", "assembler", "blocks_of", "hollow"]
 
 
 class Block(NamedTuple):
-    """Encoded records: where they are in the file of their part, how many, and how large in memory (`row_bytes`)."""
+    """Encoded records: where they are in the file of their part, how many, and how large in memory (`row_bytes`).
+
+    `end` is the end of the block, as much as it takes to put it where it is already: the metadata of a Parquet file.
+    """
 
     split: str
     start: int
     size: int
     rows: int
     num_bytes: int
+    end: bytes = b""
 
 
 class Assembler(Protocol):
@@ -49,6 +53,13 @@ def blocks_of(part: Path, blocks: Iterable[Block]) -> Iterator[tuple[Block, byte
             file.seek(block.start)
             yield block, file.read(block.size)
     part.unlink()
+
+
+def hollow(blocks: Iterable[Block]) -> Iterator[tuple[Block, bytes]]:
+    """Yield blocks with bytes that are theirs only at the end, for files that pass over them."""
+    for block in blocks:
+        start = block.end[-4:]  # a Parquet file begins as it ends
+        yield block, start + bytes(block.size - len(start) - len(block.end)) + block.end
 
 
 class _Plain:

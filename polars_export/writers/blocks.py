@@ -13,6 +13,7 @@ from polars_export.writers.assemble import Block
 from polars_export.writers.disk import reported
 from polars_export.writers.jsonlines import encode
 from polars_export.writers.parquet import encode_row_group
+from polars_export.writers.stitch import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,12 +89,13 @@ class BlockWriter:
     def _write_block(self, split: str, records: pa.Table, num_bytes: int) -> None:
         encoding = self._encoding
         if encoding.file_type == "jsonl":
-            data = encode(records, encoding.schema, encoding.absent)
+            data, end = encode(records, encoding.schema, encoding.absent), b""
         else:
             data = encode_row_group(records, encoding.schema, for_hub=encoding.for_hub)
+            end = end_of(data)
         with reported(self._output):
             self._file.write(data)
-        self.blocks.append(Block(split, self._at, len(data), records.num_rows, num_bytes))
+        self.blocks.append(Block(split, self._at, len(data), records.num_rows, num_bytes, end))
         self._at += len(data)
 
 

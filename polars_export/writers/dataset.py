@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from polars_export.errors import OptionError, OutputError
-from polars_export.writers.assemble import assembler, blocks_of
+from polars_export.writers.assemble import assembler
 from polars_export.writers.disk import flush_to_disk, reported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from polars_export.writers.assemble import Assembler, Block
+    from polars_export.writers.continued import Files
 
 __all__ = ["DatasetWriter", "Plan", "Shard", "check_directory", "publish_directory"]
 
@@ -103,22 +104,28 @@ class DatasetWriter:
         OutputError: It could not be written.
     """
 
-    def __init__(self, output: str, directory: Path, plan: Plan) -> None:
+    def __init__(self, output: str, directory: Path, plan: Plan, files: Files) -> None:
         self._output = output
         self._directory = directory
         self._plan = plan
+        self._files = files
         self._splits: dict[str, _SplitWriter] = {}
         self._shards: tuple[Shard, ...] | None = None
         with reported(output):
-            (directory / "data").mkdir(parents=True)
+            (directory / "data").mkdir(parents=True, exist_ok=files.taken_up)
+            for shard in (directory / "data").glob("*-of-*"):  # all were finished when the export was killed
+                shard.rename(shard.with_name(shard.name.split("-of-", maxsplit=1)[0]))
 
-    def add(self, part: Path, blocks: Sequence[Block]) -> None:
-        """Append the blocks of a part, whose file is removed."""
+    def add(self, blocks: Iterable[tuple[Block, bytes]]) -> None:
+        """Append blocks."""
         with reported(self._output):
-            for block, data in blocks_of(part, blocks):
+            for block, data in blocks:
                 if block.split not in self._splits:
-                    self._splits[block.split] = _SplitWriter(self._directory / "data" / block.split, self._plan)
+                    stem = self._directory / "data" / block.split
+                    self._splits[block.split] = _SplitWriter(stem, self._plan, self._files)
                 self._splits[block.split].add(block, data)
+            for split in self._splits.values():
+                split.flush()
 
     def finish(self) -> tuple[Shard, ...]:
         """Close the shards, give them their final names and return them: those of `train` first, then by split."""
@@ -126,6 +133,9 @@ class DatasetWriter:
             with reported(self._output):
                 names = sorted(self._splits, key=lambda split: (split != "train", split))
                 self._shards = tuple(shard for split in names for shard in self._finished(split))
+                known = {self._directory / shard.path for shard in self._shards}
+                for left in set((self._directory / "data").iterdir()) - known:  # of an export that was killed
+                    left.unlink()
         return self._shards
 
     def _finished(self, split: str) -> Iterator[Shard]:
@@ -153,22 +163,31 @@ class DatasetWriter:
 class _SplitWriter:
     """Puts the blocks of one split into shards."""
 
-    def __init__(self, stem: Path, plan: Plan) -> None:
+    def __init__(self, stem: Path, plan: Plan, files: Files) -> None:
         self.closed: list[tuple[Path, int, int]] = []  # file, rows, bytes as `row_bytes` counts them
         self._stem = stem
         self._plan = plan
+        self._files = files
         self._open: tuple[BinaryIO, Assembler] | None = None
+        self._path = stem
         self._rows = self._bytes = 0
 
     def add(self, block: Block, data: bytes) -> None:
         if self._rows and self._bytes + block.num_bytes > self._plan.max_shard_bytes:
             self.close()
         if self._open is None:
-            file = self._stem.with_name(f"{self._stem.name}-{len(self.closed):05d}").open("xb")
+            path = self._stem.with_name(f"{self._stem.name}-{len(self.closed):05d}")
+            file = self._files.open(path)
             self._open = file, assembler(file, self._plan.file_type)
+            self._path = path
         self._open[1].add(data)
         self._rows += block.rows
         self._bytes += block.num_bytes
+
+    def flush(self) -> None:
+        """Let nothing be lost if this process is killed."""
+        if self._open:
+            self._open[0].flush()
 
     def close(self) -> None:
         if self._open is None:
@@ -178,7 +197,7 @@ class _SplitWriter:
             shard.close()
             file.flush()
             os.fsync(file.fileno())
-        self.closed.append((Path(file.name), self._rows, self._bytes))
+        self.closed.append((self._path, self._rows, self._bytes))
         self._rows = self._bytes = 0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from polars_export.writers.dataset import Shard
 
-__all__ = ["render_dataset_info", "render_manifest"]
+__all__ = ["render_dataset_info", "render_manifest", "versions"]
 
 _PACKAGES = ("polars-export", "polars", "pyarrow", "msgspec")
 
@@ -31,7 +31,7 @@ def render_manifest(
     becomes a question mark, because JSON has no bytes.
     """
     manifest = {
-        "versions": {name.replace("-", "_"): _version(name) for name in _PACKAGES},
+        "versions": versions(),
         "options": dict(sorted(options.items())),
         "sources": [{"path": path, "bytes": size} for path, size in sources],
         "counts": {name: _by_name(count) for name, count in sorted(counts.items())},
@@ -62,6 +62,11 @@ def render_dataset_info(format_name: str, splits: Sequence[str], *, has_system: 
     ranking = {"ranking": True} if format_name == "dpo" else {}
     entry = {"script_url": ".", "formatting": "sharegpt", **ranking}
     return _json({split: {**entry, "split": split, "columns": columns} for split in splits})
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what decides on the bytes of an output, None where one is run from its source."""
+    return {name.replace("-", "_"): _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

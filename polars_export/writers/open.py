@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
+import stat
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from polars_export.errors import OptionError, OutputError
-from polars_export.writers.assemble import assembler, blocks_of
+from polars_export.writers.assemble import assembler
+from polars_export.writers.continued import Files
 from polars_export.writers.dataset import DatasetWriter, check_directory, publish_directory
 from polars_export.writers.disk import flush_to_disk, reported
+from polars_export.writers.rejects import REJECTS
+from polars_export.writers.work_directory import work_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from polars_export.writers.assemble import Block
     from polars_export.writers.dataset import Plan
+    from polars_export.writers.work_directory import Work
 
-__all__ = ["STDOUT", "FileWriter", "Output", "check_output", "file_type_of", "open_output"]
+__all__ = ["STDOUT", "FileWriter", "Output", "check_output", "file_type_of", "open_output", "rejects_of"]
 
 STDOUT = "-"
 _NAME_OF_STDOUT = "standard output"
@@ -32,16 +34,27 @@ _COMPRESSION = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 _ENDINGS = (*_COMPRESSION, ".parquet")
 
 
-def check_output(output: str, sources: Sequence[str], *, overwrite: bool) -> bool:
+def check_output(
+    output: str, sources: Sequence[str], named: Sequence[str | os.PathLike[str]], *, overwrite: bool
+) -> bool:
     """Complain about an output that cannot work before any input is read; return whether it is a directory.
 
+    Args:
+        output: Its name.
+        sources: The files of the sources.
+        named: The sources as they were named: directories among them.
+        overwrite: Whether a directory may be replaced.
+
     Raises:
-        OptionError: The name has an ending that is not known, or the output is one of the sources.
+        OptionError: The name has an ending that is not known, or the output is one of the sources or lies inside one.
         OutputError: Its directory does not exist or cannot be written to, or it is a directory that is not empty.
     """
     if output == STDOUT:
         return False
     path = Path(output)
+    for source in named:
+        if Path(source).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
+            raise OptionError("output", f"{output} lies inside the source {os.fspath(source)}")
     if not output.endswith(_ENDINGS):
         if path.suffix and not output.endswith("/") and not path.is_dir():
             endings = ", ".join(_ENDINGS)
@@ -62,6 +75,18 @@ def check_output(output: str, sources: Sequence[str], *, overwrite: bool) -> boo
     return False
 
 
+def rejects_of(output: str, *, into_directory: bool) -> str:
+    """Return where the records are set aside that an export into an output skips.
+
+    Raises:
+        OptionError: There is no place beside standard output.
+    """
+    if output == STDOUT:
+        raise OptionError("on_error", "skip writes bad records to a file beside the output; name an output")
+    path = Path(output)
+    return str(path / REJECTS if into_directory else path.with_name(REJECTS))
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """An output under way.
@@ -69,10 +94,16 @@ class Output:
     Attributes:
         parts: Directory for the files of the parts, and for what must be read twice.
         writer: Takes the blocks of the parts, in order.
+        rejects: File for the records that cannot be used, which appears beside the data if it is there in the end.
+        journal: File for an account of what the writer was given; None where an export cannot be taken up.
+        files: Tells whether what the journal accounts for is to be given to the writer again, hollow, before all else.
     """
 
     parts: Path
     writer: FileWriter | DatasetWriter
+    rejects: Path
+    journal: Path | None
+    files: Files
 
 
 _FLUSHED = 64 << 20
@@ -86,16 +117,16 @@ class FileWriter:
         self._file = file
         self._unflushed = 0
         self._name = _NAME_OF_STDOUT if output == STDOUT else output
-        compression = next((codec for ending, codec in _COMPRESSION.items() if output.endswith(ending)), None)
         with reported(self._name):
-            self._assembler = assembler(file, file_type_of(output), compression)
+            self._assembler = assembler(file, file_type_of(output), _compression_of(output))
 
-    def add(self, part: Path, blocks: Sequence[Block]) -> None:
-        """Append the blocks of a part, whose file is removed."""
+    def add(self, blocks: Iterable[tuple[Block, bytes]]) -> None:
+        """Append blocks."""
         with reported(self._name):
-            for _, data in blocks_of(part, blocks):
+            for _, data in blocks:
                 self._assembler.add(data)
                 self._unflushed += len(data)
+            self._file.flush()
             if self._unflushed > _FLUSHED and self._file.seekable():
                 os.fsync(self._file.fileno())
                 self._unflushed = 0
@@ -112,7 +143,7 @@ def file_type_of(output: str) -> Literal["jsonl", "parquet"]:
 
 
 @contextmanager
-def open_output(output: str, plan: Plan | None) -> Iterator[Output]:
+def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool = False) -> Iterator[Output]:
     """Open an output that appears under its name, complete and on disk, when the block ends without an error.
 
     Until then all is in a hidden directory beside it, which goes in any case.
@@ -120,43 +151,48 @@ def open_output(output: str, plan: Plan | None) -> Iterator[Output]:
     Args:
         output: Its name, checked by `check_output`.
         plan: How a dataset repository is written; None for a file.
+        key: Tells all that decides on the bytes of the output but for the sources.
+        resume: Whether an export of the same key that was killed is taken up.
 
     Raises:
-        OutputError: It could not be written; or a directory has been filled since it was checked.
+        OutputError: It could not be written; another export is writing to it; or a directory has been filled since it
+            was checked.
     """
-    path = Path(os.path.realpath(output))  # a link stays a link: what it points to is replaced
-    with _work_directory(output, path) as work:
-        parts, new = work / "parts", work / "new" / path.name
-        with reported(output):
-            parts.mkdir()
-            new.parent.mkdir()
-        if plan:
-            dataset = DatasetWriter(output, new, plan)
-            try:
-                yield Output(parts, dataset)
-                dataset.finish()
-            finally:
-                dataset.close()
-            with reported(output):
-                publish_directory(new, path, overwrite=plan.overwrite)
-        elif output == STDOUT:
+    path = None if output == STDOUT else Path(os.path.realpath(output))  # a link stays a link
+    with work_directory(output, path, key, resume=resume) as work:
+        if path is None:
             with _standard_output() as file:
-                yield from _into_file(output, file, parts)
+                yield from _into_file(output, file, work, Files(taken_up=False))
+            return
+        new = work.path / "new" / path.name
+        files = Files(taken_up=work.taken_up)
+        with reported(output):
+            new.parent.mkdir(exist_ok=True)
+            _rejects_of(work).parent.mkdir(exist_ok=True)
+        if plan:
+            yield from _into_directory(DatasetWriter(output, new, plan, files), work, files)
+            with reported(output):
+                _publish_beside(_rejects_of(work), new)
+                _keep_mode(path, new)
+                publish_directory(new, path, overwrite=plan.overwrite)
         else:
             with reported(output):
-                file = new.open("xb")
+                file = files.open(new)
             with file:
-                yield from _into_file(output, file, parts)
+                yield from _into_file(output, file, work, files)
             with reported(output):
+                _keep_mode(path, new)
                 flush_to_disk(new)
+                _publish_beside(_rejects_of(work), path.parent)
                 new.replace(path)
                 flush_to_disk(path.parent)
 
 
-def _into_file(output: str, file: BinaryIO, parts: Path) -> Iterator[Output]:
+def _into_file(output: str, file: BinaryIO, work: Work, files: Files) -> Iterator[Output]:
     writer = FileWriter(output, file)
+    journal = None if output == STDOUT or _compression_of(output) else work.journal  # a stream cannot be taken up
     try:
-        yield Output(parts, writer)
+        yield Output(work.parts, writer, _rejects_of(work), journal, files)
     except BaseException:
         with suppress(OutputError, ValueError):  # let go of the file, which is about to be removed
             writer.close()
@@ -164,19 +200,33 @@ def _into_file(output: str, file: BinaryIO, parts: Path) -> Iterator[Output]:
     writer.close()
 
 
-@contextmanager
-def _work_directory(output: str, path: Path) -> Iterator[Path]:
-    beside = Path(tempfile.gettempdir()) if output == STDOUT else path.parent
-    work = beside / f".polars-export-{secrets.token_hex(4)}.part"
-    with reported(output):
-        work.mkdir(mode=0o700)  # what is piped through is nobody else's
+def _into_directory(writer: DatasetWriter, work: Work, files: Files) -> Iterator[Output]:
     try:
-        yield work
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    with reported(f"{work} (left over; the output is complete)"):
-        shutil.rmtree(work)
+        yield Output(work.parts, writer, _rejects_of(work), work.journal, files)
+        writer.finish()
+    finally:
+        writer.close()
+
+
+def _rejects_of(work: Work) -> Path:
+    return work.path / "beside" / REJECTS
+
+
+def _publish_beside(rejects: Path, directory: Path) -> None:
+    """Put the rejects, if there is such a file, beside the data, before the data appear."""
+    if rejects.exists():
+        flush_to_disk(rejects)
+        rejects.replace(directory / rejects.name)
+
+
+def _keep_mode(path: Path, new: Path) -> None:
+    """Let a new file or directory be as private as the one that it replaces."""
+    if path.exists():
+        new.chmod(stat.S_IMODE(path.stat().st_mode))
+
+
+def _compression_of(output: str) -> str | None:
+    return next((codec for ending, codec in _COMPRESSION.items() if output.endswith(ending)), None)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from polars_export.writers import thrift
 if TYPE_CHECKING:
     from polars_export.writers.thrift import Struct
 
-__all__ = ["ParquetStitcher"]
+__all__ = ["ParquetStitcher", "end_of"]
 
 _MAGIC = b"PAR1"
 _TAIL = 4 + len(_MAGIC)  # the length of the footer and the magic, which end a file
@@ -158,6 +158,15 @@ class ParquetStitcher:
     def _write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
         self._size += len(data)
+
+
+def end_of(encoded: bytes) -> bytes:
+    """Return what follows the pages in a complete Parquet file: enough to add the file where its pages are already."""
+    length = int.from_bytes(encoded[-_TAIL : -len(_MAGIC)], "little")
+    footer, _ = thrift.decode(encoded[-_TAIL - length : -_TAIL], 0)
+    groups: list[Struct] = footer[_FileMetaData.ROW_GROUPS][1].values
+    columns = [fields for group in groups for fields in group[_RowGroup.COLUMNS][1].values]
+    return encoded[_end_of_pages(columns, len(encoded) - _TAIL - length) :]
 
 
 def _head(footer: Struct) -> bytes:

@@ -1,0 +1,122 @@
+"""The hidden directory beside an output in which it grows: one export at a time, and a killed one's is known."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from polars_export.errors import OutputError
+from polars_export.writers.disk import reported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Work", "work_directory"]
+
+_LOCK, _KEY, _PARTS = "lock", "key", "parts"
+
+_OURS_ALONE = 0o700
+
+
+class Work(NamedTuple):
+    """A work directory.
+
+    Attributes:
+        path: Where it is.
+        parts: A directory in it, empty at first, for the files of the parts, and for what must be read twice.
+        journal: A file in it that is kept for an export that takes this one up; where there is none, nothing is.
+        taken_up: Whether it holds what an export of the same key had done when it was killed.
+    """
+
+    path: Path
+    parts: Path
+    journal: Path
+    taken_up: bool
+
+
+@contextmanager
+def work_directory(output: str, path: Path | None, key: str, *, resume: bool) -> Iterator[Work]:
+    """Make the work directory of an output, which goes when the block ends, with or without an error.
+
+    It is this user's alone: what is piped through is nobody else's. While it is in use it is locked. One that is there
+    and not locked was left by an export that was killed.
+
+    Args:
+        output: The name of the output, for messages.
+        path: Where the output goes; None for standard output.
+        key: Tells all that decides on the bytes of the output but for the sources.
+        resume: Whether to keep what a killed export of the same key has left.
+
+    Raises:
+        OutputError: Another export into the output is under way, or the directory cannot be made or removed.
+    """
+    with reported(output):
+        work, lock = _locked(output, path) if path else (Path(tempfile.mkdtemp(prefix=".polars-export-")), None)
+    try:
+        with reported(output):
+            opened = _opened(work, key, resume=resume)
+        yield opened
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    else:
+        with reported(f"{work} (left over; the output is complete)"):
+            shutil.rmtree(work)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _opened(work: Path, key: str, *, resume: bool) -> Work:
+    known, journal = work / _KEY, work / "journal"
+    taken_up = resume and journal.exists() and known.exists() and known.read_text() == key
+    for left in work.iterdir():
+        if left.name.startswith(_PARTS) or not (taken_up or left.name == _LOCK):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    known.write_text(key)
+    # A name of its own: a worker of the killed export may be at its last part yet.
+    return Work(work, Path(tempfile.mkdtemp(prefix=_PARTS, dir=work)), journal, taken_up)
+
+
+def _locked(output: str, path: Path) -> tuple[Path, int | None]:
+    """Return the directory and its lock, None where the file system has no locks."""
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]  # the name itself might become too long
+    work = path.parent / f".polars-export-{name}"
+    while True:
+        try:
+            work.mkdir(mode=_OURS_ALONE)
+        except FileExistsError:
+            _check_ours(work, output)
+        lock = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise OutputError(output, "another export is writing to it") from None
+        except OSError:
+            os.close(lock)
+            return work, None
+        if _is_in_place(work / _LOCK, lock):
+            return work, lock
+        os.close(lock)  # whoever held it has just removed it
+
+
+def _check_ours(work: Path, output: str) -> None:
+    """Check that what another process can have put into a directory cannot harm."""
+    found = work.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != _OURS_ALONE:
+        raise OutputError(output, f"{work} is in the way, and not what an export of yours has left")
+
+
+def _is_in_place(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
