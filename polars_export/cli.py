@@ -10,7 +10,16 @@ import click
 
 from polars_export import __version__
 from polars_export.errors import ExportError
-from polars_export.options import Arguments, ExportOptions, FileType, MissingPrompt, Reasoning, Target, TrainingFormat
+from polars_export.options import (
+    Arguments,
+    ExportOptions,
+    FileType,
+    MissingPrompt,
+    OnError,
+    Reasoning,
+    Target,
+    TrainingFormat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +111,26 @@ def _choice(enum: type[StrEnum]) -> click.Choice[str]:
     help="What the shards of a directory are.",
 )
 @click.option(
+    "--on-error",
+    type=_choice(OnError),
+    default="fail",
+    show_default=True,
+    help="What a bad record does: stop the export, or be left out, counted and written to rejects.jsonl beside the "
+    "output.",
+)
+@click.option(
+    "--max-record-size",
+    "max_record_bytes",
+    default="256MB",
+    show_default=True,
+    metavar="SIZE",
+    help="A larger record is a bad one.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes.  [default: one on every core]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace a directory that is not empty.")
+@click.option("--resume", is_flag=True, help="Take up what a killed export into the same output had finished.")
 @click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown.")
 def export_command(
     *,

@@ -20,6 +20,7 @@ __all__ = [
     "ExportOptions",
     "FileType",
     "MissingPrompt",
+    "OnError",
     "Reasoning",
     "Target",
     "TrainingFormat",
@@ -100,6 +101,13 @@ class Arguments(StrEnum):
     STRING = "string"
 
 
+class OnError(StrEnum):
+    """What a record that cannot be used does: stop the export, or be left out, counted and set aside."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class ExportOptions:
     """The options of one export.
@@ -120,7 +128,10 @@ class ExportOptions:
         seed: Decides, with the case alone, on which side a case is.
         max_shard_bytes: Largest shard of a dataset repository, in bytes of its records in memory; `500MB` is accepted.
         file_type: What the shards are.
+        on_error: What a record that cannot be used does.
+        max_record_bytes: Largest record that is read, in bytes of its JSON; `256MB` is accepted.
         overwrite: Whether a directory that is not empty is replaced.
+        resume: Whether what an export into the same output finished before it was killed is taken up.
         workers: Number of processes that a large export takes, 0 for one on every processor. It changes no byte.
 
     Raises:
@@ -143,7 +154,10 @@ class ExportOptions:
     seed: int
     max_shard_bytes: int
     file_type: FileType
+    on_error: OnError
+    max_record_bytes: int
     overwrite: bool
+    resume: bool
     workers: int
 
     def __init__(  # noqa: PLR0913 - one parameter per option
@@ -164,7 +178,10 @@ class ExportOptions:
         seed: int = 0,
         max_shard_bytes: int | str = "500MB",
         file_type: FileType | str = FileType.PARQUET,
+        on_error: OnError | str = OnError.FAIL,
+        max_record_bytes: int | str = "256MB",
         overwrite: bool = False,
+        resume: bool = False,
         workers: int = 0,
     ) -> None:
         set_once = object.__setattr__  # the dataclass is frozen
@@ -184,13 +201,16 @@ class ExportOptions:
         set_once(self, "seed", seed)
         set_once(self, "max_shard_bytes", _byte_size("max_shard_size", max_shard_bytes))
         set_once(self, "file_type", _member(FileType, "file_type", file_type))
+        set_once(self, "on_error", _member(OnError, "on_error", on_error))
+        set_once(self, "max_record_bytes", _byte_size("max_record_size", max_record_bytes))
         set_once(self, "overwrite", overwrite)
+        set_once(self, "resume", resume)
         set_once(self, "workers", workers)
         self._check_together()
 
     def as_dict(self) -> dict[str, object]:
         """Return the options that decide on the output as JSON values, by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "workers"}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _OF_THE_RUN}
 
     def _check_together(self) -> None:
         """Refuse what the format or target would silently ignore."""
@@ -215,6 +235,11 @@ class ExportOptions:
         if self.min_margin < 0:
             raise OptionError("min_margin", f"expected a number from 0 on, found {self.min_margin}")
 
+    @property
+    def skips(self) -> bool:
+        """Whether a record that cannot be used is left out."""
+        return self.on_error is OnError.SKIP
+
     @classmethod
     def chatml_sft(cls, quality_threshold: float) -> Self:
         """Options for one ChatML conversation per qualifying trace."""
@@ -229,6 +254,9 @@ class ExportOptions:
     def sharegpt(cls) -> Self:
         """Options for one ShareGPT conversation per trace that scores at least 0.0."""
         return cls(TrainingFormat.SHAREGPT)
+
+
+_OF_THE_RUN = ("resume", "workers")  # they change no byte
 
 
 def _finite(option: str, value: float) -> float:

@@ -27,6 +27,8 @@ class LeftOut(StrEnum):
     """The best and the worst trace of its case say the same."""
     NOT_SELECTED = "not_selected"
     """It is neither the best nor the worst qualifying trace of its case."""
+    INVALID = "invalid"
+    """It cannot be used, and such traces are skipped; what cannot be read of a source counts as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class ExportReport:
         passed_over: Files met in a search of a directory that hold no traces, with what they hold.
         bytes_read: Size of the sources as they are stored; what is piped does not count.
         seconds: How long it took.
+        rejects: The file that the invalid traces were set aside in; None where they stop an export.
+        taken_up: How many of the exported traces were taken over from an export that was killed.
     """
 
     output: str
@@ -54,6 +58,8 @@ class ExportReport:
     passed_over: dict[str, str] = field(default_factory=dict)
     bytes_read: int = 0
     seconds: float = 0.0
+    rejects: str | None = None
+    taken_up: int = 0
 
     def __post_init__(self) -> None:
         accounted = self.exported + sum(self.left_out.values())

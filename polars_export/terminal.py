@@ -55,6 +55,10 @@ def summary(report: ExportReport) -> None:
         console.print(f"not carried by these records: {lost}", markup=False)
     for path, problem in report.passed_over.items():
         console.print(f"passed over {path}: {problem}", markup=False)
+    if report.rejects:
+        console.print(f"bad records are in {report.rejects}", markup=False)
+    if report.taken_up:
+        console.print(f"taken over from an export that was killed: {report.taken_up:,} traces", markup=False)
     megabytes = report.bytes_read / 1e6
     speed = f"{report.traces_read / report.seconds:,.0f} traces/s, {megabytes / report.seconds:,.1f} MB/s"
     console.print(f"{megabytes:,.1f} MB in {report.seconds:.1f} s ({speed})")

@@ -230,7 +230,7 @@ def test_an_interrupted_export_leaves_the_old_output(number: int, tmp_path: Path
         assert process.stderr
         process.stdin.write(line * 2_000)  # several chunks, so that a part has been written
         process.stdin.flush()
-        while not list(tmp_path.glob(".polars-export-*.part")):
+        while not list(tmp_path.glob(".polars-export-*")):
             assert process.poll() is None
             time.sleep(0.01)
         while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):  # bytes that it has not read yet

@@ -314,7 +314,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
 @needs_proc
 def test_results_come_in_the_order_of_the_tasks(two: TwoWorkers) -> None:
     skimmed = two.map("skim_part", ["large", "good", "good", "large", "good"])
-    assert [part.tally.traces_read for part in skimmed] == [1_000, 1, 1, 1_000, 1]
+    assert [part.account.tally.traces_read for part in skimmed] == [1_000, 1, 1, 1_000, 1]
 
 
 @needs_proc
@@ -377,7 +377,7 @@ def test_a_command_that_is_interrupted_leaves_neither_processes_nor_files(number
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         assert process.stderr
-        while not list(tmp_path.glob(".polars-export-*.part/parts/*")):
+        while not list(tmp_path.glob(".polars-export-*/parts*/*")):
             assert process.poll() is None
             time.sleep(0.01)
         workers = children(process.pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import signal
@@ -30,6 +31,8 @@ Told: TypeAlias = "Callable[[int, int], None]"
 
 _AHEAD = 2
 """Tasks for each process that may be under way or done before the oldest is taken: what waits on disk is bounded."""
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 _COMMAND = "from polars_export.pipeline.crew import serve; serve()"
 _ENVIRONMENT = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1"}
@@ -197,6 +200,7 @@ def serve() -> None:
     """Do one task after the other until whoever gives them closes the connection: the life of a worker process."""
     # pyarrow would import both where they are installed, which takes longer than Polars and is of no use here.
     sys.modules["numpy"] = sys.modules["pandas"] = None  # type: ignore[assignment]
+    _end_with_parent()
     connection = Connection(int(sys.argv[1]))
     try:
         workshop = _open_workshop(connection.recv())
@@ -205,6 +209,13 @@ def serve() -> None:
             connection.send(("done", _result(workshop, method, task, connection)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
+
+
+def _end_with_parent() -> None:
+    """End when the process ends that gives the tasks, also if it is killed: nobody would take the results."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux; elsewhere the next message finds the connection closed
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _result(workshop: Any, method: str, task: object, connection: Connection) -> object:  # noqa: ANN401

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from polars_export.writers.assemble import Block
     from polars_export.writers.dataset import Shard
 
-__all__ = ["ChosenTask", "Description", "Job", "PartTask", "RenderedPart", "SkimmedPart"]
+__all__ = ["ChosenTask", "Description", "Job", "PartAccount", "PartTask", "RenderedPart", "SkimmedPart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class PartTask(NamedTuple):
     number: int
     part: Part
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        return sum(segment.size for segment in self.part)
+
 
 class ChosenTask(NamedTuple):
     """Pairs to be read again, and their number among all parts.
@@ -57,6 +62,11 @@ class ChosenTask(NamedTuple):
     places: Any
     stored: dict[int, Stored]
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time: none."""
+        return 0
+
 
 class Description(NamedTuple):
     """What is told of a finished dataset: the path and size of its sources, its shards, its account, its traces."""
@@ -67,14 +77,29 @@ class Description(NamedTuple):
     seen: Seen
 
 
+class PartAccount(NamedTuple):
+    """What became of that which a part holds.
+
+    Attributes:
+        tally: The counts.
+        passed_over: Sources without traces, with what they hold.
+        lines: How many lines were read of a source, by its number.
+        rejects: File with the records that cannot be used, their lines counted from the first one read; None without.
+    """
+
+    tally: Tally
+    passed_over: dict[str, str]
+    lines: dict[int, int]
+    rejects: Path | None
+
+
 class RenderedPart(NamedTuple):
-    """The records of a part: where their blocks are, the account of its traces, and what was passed over."""
+    """The records of a part: where their blocks are, what the card tells of them, and the account."""
 
     path: Path
     blocks: list[Block]
-    tally: Tally
     seen: Seen
-    passed_over: dict[str, str]
+    account: PartAccount
 
 
 class SkimmedPart(NamedTuple):
@@ -86,5 +111,4 @@ class SkimmedPart(NamedTuple):
 
     traces: Any
     stored: dict[int, Stored]
-    tally: Tally
-    passed_over: dict[str, str]
+    account: PartAccount

@@ -6,9 +6,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from polars_export.decode import paused_collection
+from polars_export.errors import OptionError
 from polars_export.formats import record_format
 from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.prompts import context_of
+from polars_export.pipeline.rejects import StopAtFirst
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.stages import Qualifying, paired, prompted
 from polars_export.pipeline.tally import Tally
@@ -36,11 +38,14 @@ def export_objects(
         BadRecordError: A trace is not what it should be.
         MissingPromptError: The target's records need prompts, and cases have none.
         NothingToExportError: No trace is left to export.
+        OptionError: Bad traces are to be skipped.
     """
+    if options.skips:
+        raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
     tally, format_ = Tally(), record_format(options)
     schema = format_.schema(options)
     with paused_collection():
-        tables = Qualifying(options).of(_chunks(traces, eval_set_id), tally)
+        tables = Qualifying(options).of(_chunks(traces, eval_set_id), tally, StopAtFirst())
         if options.target is not Target.REFERENCE:
             tables = prompted(tables, context_of([], options), options, tally)
         if options.format is TrainingFormat.DPO:

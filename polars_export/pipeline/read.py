@@ -10,9 +10,10 @@ from polars_export.decode import TraceDecoder
 from polars_export.detail import Detail
 from polars_export.flatten import Batch, flatten
 from polars_export.pipeline.prompts import known_prompts
-from polars_export.pipeline.stages import raise_first
+from polars_export.pipeline.rejects import StopAtFirst
+from polars_export.pipeline.tally import Tally
 from polars_export.schema import TRACES, TURNS, polars_schema
-from polars_export.sources import Reading, Segment, find_sources, listed, refuse_if_all
+from polars_export.sources import Reading, Segment, find_sources, listed, refuse_if_all, size_of
 from polars_export.tables import Tables
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
     traces_read = 0
     for chunk in _chunks(sources):
         decoded = decoder.decode(chunk)
-        raise_first(decoded)
+        StopAtFirst().records(Tally(), decoded)
         tables = Tables.of(flatten(decoded.traces, Detail.FULL, first_trace=traces_read, chunk=chunk))
         traces_read += len(tables)
         if context:
@@ -82,7 +83,7 @@ def _chunks(sources: Sources) -> Iterator[Chunk]:
     found = find_sources(sources)
     passed_over: dict[str, str] = {}
     for number, (path, searched) in enumerate(found):
-        reading = Reading(Segment(number, path, searched))
+        reading = Reading(Segment(number, path, searched, size=size_of(path)))
         yield from reading.chunks()
         if reading.passed_over:
             passed_over[path] = reading.passed_over

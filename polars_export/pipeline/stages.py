@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import polars as pl
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from polars_export.decode import Decoded
     from polars_export.decode.records import TraceOutline
     from polars_export.options import ExportOptions
+    from polars_export.pipeline.rejects import Rejects
     from polars_export.pipeline.tally import Tally
     from polars_export.prompting import Context
 
@@ -33,7 +35,6 @@ __all__ = [
     "paired",
     "prompted",
     "prompted_traces",
-    "raise_first",
     "scored",
 ]
 
@@ -60,36 +61,52 @@ class Qualifying:
         self._in_outline = TraceDecoder(Detail.CHOICE)
         self._few = False
 
-    def of(self, chunks: Iterable[Chunk], tally: Tally) -> Iterator[Tables]:
-        """Yield the qualifying traces of some chunks.
-
-        Raises:
-            BadRecordError: The first record that is no trace.
-        """
+    def of(self, chunks: Iterable[Chunk], tally: Tally, rejects: Rejects) -> Iterator[Tables]:
+        """Yield the qualifying traces of some chunks."""
         rows = Rows(self._detail, sort_arguments=self._reference)
         size = 0
         for chunk in chunks:
             tally.traces_read += len(chunk.spans)
-            rows.add(self._decoded(chunk, tally))
+            rows.add(self._decoded(chunk, tally, rejects))
             size += len(chunk.data)
             if size >= BATCH_BYTES:
                 yield from self._batch(rows, tally)
                 size = 0
         yield from self._batch(rows, tally)
 
-    def _decoded(self, chunk: Chunk, tally: Tally) -> Sequence[TraceOutline]:
+    def outlines(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Decoded:
+        """Return the traces of a chunk in outline, also those that do not qualify.
+
+        Where bad records are left out, those that qualify are decoded in full too, so that none of them is chosen.
+        """
+        tally.traces_read += len(chunk.spans)
+        outlines = self._in_outline.decode(chunk)
+        if not self._options.skips:
+            rejects.records(tally, outlines)
+            return outlines
+        decoded = self._in_full.decode(outlines.chunk.only(self._good(outlines)))
+        rejects.records(tally, outlines, decoded)
+        return _without(outlines, {rejected.position for rejected in decoded.rejected})
+
+    def _decoded(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Sequence[TraceOutline]:
         if not self._few:
             decoded = self._in_full.decode(chunk)
             if not decoded.rejected:
                 return decoded.traces
         outlines = self._in_outline.decode(chunk)
-        rows = Rows(Detail.CHOICE)
-        rows.add(outlines.traces)
-        good = scored(rows).select(qualifies(self._options)).to_series().arg_true()
-        decoded = self._in_full.decode(outlines.chunk.only(good.to_list()))
-        raise_first(outlines, decoded)
+        good = self._good(outlines)
+        decoded = self._in_full.decode(outlines.chunk.only(good))
+        rejects.records(tally, outlines, decoded)
         self._leave_out(len(outlines.traces), len(good), tally)
         return decoded.traces
+
+    def _good(self, outlines: Decoded) -> list[int]:
+        """Return the indices of the traces that qualify."""
+        rows = Rows(Detail.CHOICE)
+        rows.add(outlines.traces)
+        if not len(rows):
+            return []
+        return scored(rows).select(qualifies(self._options)).to_series().arg_true().to_list()
 
     def _batch(self, rows: Rows, tally: Tally) -> Iterator[Tables]:
         if not len(rows):
@@ -106,6 +123,13 @@ class Qualifying:
         self._few = 2 * kept < seen
 
 
+def _without(decoded: Decoded, positions: set[int]) -> Decoded:
+    if not positions:
+        return decoded
+    kept = [index for index, position in enumerate(decoded.chunk.positions) if position not in positions]
+    return replace(decoded, chunk=decoded.chunk.only(kept), traces=[decoded.traces[index] for index in kept])
+
+
 def detail_of(options: ExportOptions) -> Detail:
     """Return the level of detail that the records of a target need."""
     return Detail.RECORDS if options.target is Target.REFERENCE else Detail.CONVERSATIONS
@@ -114,13 +138,6 @@ def detail_of(options: ExportOptions) -> Detail:
 def scored(rows: Rows) -> pl.DataFrame:
     """Return the table `traces` of the rows gathered, with their scores."""
     return pl.DataFrame(rows.batch().traces).with_columns(score())
-
-
-def raise_first(*decoded: Decoded) -> None:
-    """Raise the error of the first record that was rejected, of several decodings of one chunk."""
-    rejected = [rejected for some in decoded for rejected in some.rejected]
-    if rejected:
-        raise min(rejected, key=lambda rejected: rejected.position).error
 
 
 def prompted(tables: Iterable[Tables], context: Context, options: ExportOptions, tally: Tally) -> Iterator[Tables]:

@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from polars_export.decode import TraceDecoder, paused_collection
 from polars_export.detail import Detail
-from polars_export.errors import BadRecordError
+from polars_export.errors import InputError
 from polars_export.flatten import Rows
 from polars_export.formats import record_format
 from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.cases import case_digest
-from polars_export.pipeline.job import RenderedPart, SkimmedPart
+from polars_export.pipeline.job import PartAccount, RenderedPart, SkimmedPart
 from polars_export.pipeline.prompts import context_of
+from polars_export.pipeline.rejects import SetAside, StopAtFirst
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.repository import describe, splits_of
 from polars_export.pipeline.seen import Seen
@@ -26,18 +27,18 @@ from polars_export.pipeline.stages import (
     detail_of,
     prompted,
     prompted_traces,
-    raise_first,
     scored,
 )
 from polars_export.pipeline.tally import Tally
 from polars_export.report import LeftOut
 from polars_export.scoring import qualifies
 from polars_export.selection import CASE
-from polars_export.sources import Place, Reading, Stored, chosen_chunks, lines_before
+from polars_export.sources import Limits, Place, Reading, Stored, chosen_chunks
 from polars_export.tables import Tables
 from polars_export.writers import file_type_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
 from polars_export.writers.jsonlines import encode
+from polars_export.writers.rejects import PartRejects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from polars_export.chunk import Chunk
     from polars_export.pipeline.crew import Told
     from polars_export.pipeline.job import ChosenTask, Description, Job, PartTask
+    from polars_export.pipeline.rejects import Rejects
     from polars_export.pipeline.render import Piece
     from polars_export.prompting import Context
     from polars_export.sources import Part, Segment
@@ -77,7 +79,6 @@ class Workshop:
         self._encoding = _encoding_of(job)
         self._qualifying = Qualifying(job.options)
         self._known: Context | None = None
-        self._segment: Segment | None = None
 
     def render_part(self, task: PartTask, told: Told) -> RenderedPart:
         """Render the traces of a part; of a format without pairs.
@@ -86,13 +87,13 @@ class Workshop:
             InputError: A source or a record cannot be used.
             OutputError: The part could not be written.
         """
-        tally, passed_over = Tally(), dict[str, str]()
-        with paused_collection(), self._located():
-            chunks = self._chunks(task.part, passed_over, told)
-            tables = self._qualifying.of(chunks, tally)
+        with paused_collection(), self._opened(task.number) as (account, rejects):
+            tally = account.tally
+            chunks = (chunk for _, chunk in self._chunks(task.part, account, rejects, told))
+            tables = self._qualifying.of(chunks, tally, rejects)
             if context := self._context():
                 tables = prompted(tables, context, self._options, tally)
-            return self._written(task.number, tables, tally, passed_over)
+            return self._written(task.number, tables, account)
 
     def render_chosen(self, task: ChosenTask, told: Told) -> RenderedPart:
         """Render pairs that were chosen among all traces.
@@ -102,9 +103,8 @@ class Workshop:
             OutputError: The part could not be written.
         """
         del told  # these bytes have been counted
-        tally = Tally()
         with paused_collection():
-            return self._written(task.number, self._chosen(task), tally, {})
+            return self._written(task.number, self._chosen(task), PartAccount(Tally(), {}, {}, None))
 
     def skim_part(self, task: PartTask, told: Told) -> SkimmedPart:
         """Return what decides on the choice among all traces.
@@ -112,29 +112,26 @@ class Workshop:
         Raises:
             InputError: A source or a record cannot be used.
         """
-        tally, passed_over = Tally(), dict[str, str]()
         stored: dict[int, Stored] = {}
         rows, places = Rows(Detail.CHOICE), list[Place]()
         eligible = [pl.DataFrame(schema=_SKIMMED)]
-        decoder = TraceDecoder(Detail.CHOICE)
-        with paused_collection(), self._located():
-            for segment, chunk in self._chunks_by_segment(task.part, passed_over, told):
-                outlines = decoder.decode(chunk)
-                raise_first(outlines)
+        with paused_collection(), self._opened(task.number) as (account, rejects):
+            for segment, chunk in self._chunks(task.part, account, rejects, told):
+                outlines = self._qualifying.outlines(chunk, account.tally, rejects)
                 rows.add(outlines.traces)
                 places += [
                     Place(segment.number, chunk.offset + start, end - start) for start, end in outlines.chunk.spans
                 ]
                 if len(rows) >= _SKIMMED_AT_ONCE:
-                    eligible.append(self._eligible(rows, places, tally))
+                    eligible.append(self._eligible(rows, places, account.tally))
                     places.clear()
                 if segment.number not in stored:
                     spool = self._spool(segment)
                     path = str(spool) if spool and spool.exists() else segment.path
                     stored[segment.number] = Stored(segment.path, path, chunk.origin, chunk.eval_set_id)
             if len(rows):
-                eligible.append(self._eligible(rows, places, tally))
-            return SkimmedPart(pl.concat(eligible), stored, tally, passed_over)
+                eligible.append(self._eligible(rows, places, account.tally))
+            return SkimmedPart(pl.concat(eligible), stored, account)
 
     def check_part(self, task: PartTask, told: Told) -> None:
         """Decode every trace of a part in full.
@@ -144,9 +141,9 @@ class Workshop:
         """
         del told
         decoder = TraceDecoder(detail_of(self._options))
-        with self._located():
-            for chunk in self._chunks(task.part, {}, lambda *_: None):
-                raise_first(decoder.decode(chunk))
+        account, rejects = PartAccount(Tally(), {}, {}, None), StopAtFirst()
+        for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None):
+            rejects.records(account.tally, decoder.decode(chunk))
 
     def describe(self, facts: Description, told: Told) -> dict[str, str]:
         """Return what stands beside the data of a dataset repository, by the file's name."""
@@ -160,34 +157,35 @@ class Workshop:
             self._known = context_of(self._job.sources, self._options)
         return self._known
 
-    def _chunks(self, part: Part, passed_over: dict[str, str], told: Told) -> Iterator[Chunk]:
-        return (chunk for _, chunk in self._chunks_by_segment(part, passed_over, told))
-
-    def _chunks_by_segment(
-        self, part: Part, passed_over: dict[str, str], told: Told
+    def _chunks(
+        self, part: Part, account: PartAccount, rejects: Rejects, told: Told
     ) -> Iterator[tuple[Segment, Chunk]]:
+        limits = Limits(self._options.max_record_bytes, tolerant=self._options.skips)
         for segment in part:
-            self._segment = segment
-            reading = Reading(segment, self._spool(segment))
+            rejects.segment = segment
+            reading = Reading(segment, self._spool(segment), limits)
             known = 0
-            for chunk in reading.chunks():
-                yield segment, chunk
-                told(reading.bytes_read - known, len(chunk.spans))
-                known = reading.bytes_read
+            try:
+                for chunk in reading.chunks():
+                    yield segment, chunk
+                    told(reading.bytes_read - known, len(chunk.spans))
+                    known = reading.bytes_read
+            except InputError as error:
+                rejects.rest(account.tally, error)
             told(reading.bytes_read - known, 0)
+            account.lines[segment.number] = account.lines.get(segment.number, 0) + reading.lines
             if reading.passed_over:
-                passed_over[segment.path] = reading.passed_over
+                account.passed_over[segment.path] = reading.passed_over
 
     @contextmanager
-    def _located(self) -> Iterator[None]:
-        """Make errors name the line in the file, not in the segment, which knows nothing of those before it."""
-        try:
-            yield
-        except BadRecordError as error:
-            if error.line is None or self._segment is None or not self._segment.start:
-                raise
-            line = error.line + lines_before(self._segment)
-            raise BadRecordError(error.file, line, error.json_path, error.expected, error.found) from error
+    def _opened(self, number: int) -> Iterator[tuple[PartAccount, Rejects]]:
+        """Open the account of a part, and what takes the records that cannot be used."""
+        if not self._options.skips:
+            yield PartAccount(Tally(), {}, {}, None), StopAtFirst()
+            return
+        path = self._job.parts / f"{number:06d}-rejects"
+        with closing(PartRejects(path, self._job.output)) as file:
+            yield PartAccount(Tally(), {}, {}, path), SetAside(file)
 
     def _spool(self, segment: Segment) -> Path | None:
         """Return where a source is kept that must be read twice and cannot be, or only from its beginning."""
@@ -196,7 +194,6 @@ class Workshop:
 
     def _eligible(self, rows: Rows, places: Sequence[Place], tally: Tally) -> pl.DataFrame:
         """Return the rows of a `SkimmedPart` for those of some traces that may become part of a pair."""
-        tally.traces_read += len(rows)
         where = pl.DataFrame(places, schema=_PLACES, orient="row")
         known = pl.concat([scored(rows), where], how="horizontal")
         kept = known.filter(qualifies(self._options))
@@ -219,24 +216,22 @@ class Workshop:
             rows = Rows(detail, sort_arguments=context is None)
             for chunk in chosen_chunks(map(Place._make, in_files.select(*_PLACES).iter_rows()), task.stored):
                 decoded = decoder.decode(chunk)
-                raise_first(decoded)
+                StopAtFirst().records(Tally(), decoded)
                 rows.add(decoded.traces)
             tables = Tables.of(rows.batch()).take(in_files["row"].arg_sort())
             yield Tables(context.join(tables.traces), tables.turns) if context else tables
 
-    def _written(
-        self, number: int, tables: Iterable[Tables], tally: Tally, passed_over: dict[str, str]
-    ) -> RenderedPart:
+    def _written(self, number: int, tables: Iterable[Tables], account: PartAccount) -> RenderedPart:
         """Render tables, and write the records to the file of the part."""
         path, seen = self._job.parts / f"{number:06d}", Seen()
         with closing(BlockWriter(path, self._encoding, self._job.output)) as writer:
-            for piece in rendered(tables, self._options, tally):
+            for piece in rendered(tables, self._options, account.tally):
                 if self._job.into_directory:
                     seen.see(piece.exported_traces())
                     seen.sample = seen.sample or self._sample(piece)
                 for split, records in splits_of(piece, self._options):
                     writer.write(split, records)
-        return RenderedPart(path, writer.blocks, tally, seen, passed_over)
+        return RenderedPart(path, writer.blocks, seen, account)
 
     def _sample(self, piece: Piece) -> str:
         first = piece.rendered.records.slice(0, 1)

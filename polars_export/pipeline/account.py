@@ -1,0 +1,80 @@
+"""What is known of an export under way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from polars_export.pipeline.seen import Seen
+from polars_export.pipeline.tally import Tally
+from polars_export.report import ExportReport
+from polars_export.sources.stream import is_piped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polars_export.pipeline.job import PartAccount
+
+__all__ = ["Account", "Watch"]
+
+Watch: TypeAlias = Callable[[int, int | None, int], None]
+"""Is told, again and again, the bytes read, the bytes in all (None if not known) and the traces read."""
+
+
+@dataclass(slots=True)
+class Account:
+    """The account of an export: what its sources are, and what became of that which has been read.
+
+    `lines` are those read of each source, by its number.
+    """
+
+    sources: Sequence[tuple[str, int]]
+    watch: Watch | None
+    rejects: str | None
+    piped: bool = field(init=False)
+    bytes_stored: int = field(init=False)
+    began: float = field(default_factory=time.monotonic)
+    tally: Tally = field(default_factory=Tally)
+    seen: Seen = field(default_factory=Seen)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    lines: Counter[int] = field(default_factory=Counter)
+    taken_up: int = 0
+    bytes_read: int = 0
+    traces_read: int = 0
+
+    def __post_init__(self) -> None:
+        self.piped = any(is_piped(path) for path, _ in self.sources)
+        self.bytes_stored = sum(size for _, size in self.sources)
+
+    def add(self, part: PartAccount) -> None:
+        """Add the account of a part."""
+        self.tally.add(part.tally)
+        self.passed_over |= part.passed_over
+        self.lines.update(part.lines)
+
+    def told(self, bytes_read: int, traces: int) -> None:
+        """Take note of progress."""
+        self.bytes_read += bytes_read
+        self.traces_read += traces
+        if self.watch:
+            self.watch(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
+
+    def report(self, output: str) -> ExportReport:
+        """Return the account as a user sees it."""
+        tally = self.tally
+        return ExportReport(
+            output=output,
+            records=tally.records,
+            traces_read=tally.traces_read,
+            exported=tally.exported,
+            left_out=dict(tally.left_out),
+            not_carried=dict(tally.not_carried),
+            passed_over=self.passed_over,
+            bytes_read=self.bytes_stored,
+            seconds=time.monotonic() - self.began,
+            rejects=self.rejects,
+            taken_up=self.taken_up,
+        )
