@@ -184,3 +184,30 @@ def test_an_output_that_cannot_work_is_refused_before_reading(
     source = write_lines(tmp_path / "bad.jsonl", {"case_id": "bad"})
     with pytest.raises(error, match=message):
         pe.export(source, tmp_path / output)
+
+
+def test_an_output_inside_a_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    write_lines(tmp_path / "runs" / "a.jsonl", case_result())
+    (tmp_path / "link").symlink_to("runs")
+    for output in ("runs/out.jsonl", "runs/out", "link/out.jsonl", "runs"):
+        with pytest.raises(pe.OptionError, match=r"lies inside the source|would remove the source"):
+            pe.export(tmp_path / "runs", tmp_path / output, pe.ExportOptions(overwrite=True))
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("output", ["-", "rejects.jsonl", "out.jsonl"])
+def test_bad_records_are_not_set_aside_where_there_is_no_place(output: str, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "rejects.jsonl", case_result())
+    name = output if output == "-" else str(tmp_path / output)
+    with pytest.raises(pe.OptionError, match=r"on_error: skip|output: .* is one of the sources"):
+        pe.export(source, name, pe.ExportOptions(on_error="skip"))
+
+
+def test_a_new_file_is_as_private_as_the_one_that_it_replaces(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result())
+    for output in (tmp_path / "out.jsonl", tmp_path / "out"):
+        pe.export(source, output, pe.ExportOptions(overwrite=True))
+        output.chmod(0o750)
+        pe.export(source, output, pe.ExportOptions(overwrite=True))
+        assert stat.S_IMODE(output.stat().st_mode) == 0o750

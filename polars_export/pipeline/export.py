@@ -61,8 +61,9 @@ def export(
     output = os.fspath(output)
     sources = listed(sources)
     found = find_sources(sources)
-    into_directory = check_output(output, [source.path for source in found], sources, overwrite=options.overwrite)
-    rejects = rejects_of(output, into_directory=into_directory) if options.skips else None
+    paths = [source.path for source in found]
+    into_directory = check_output(output, paths, sources, overwrite=options.overwrite)
+    rejects = rejects_of(output, paths, into_directory=into_directory) if options.skips else None
     account = Account([(source.path, size_of(source.path)) for source in found], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     with open_output(output, plan, key_of_job(sources, options), resume=options.resume) as opened:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,7 +13,7 @@ from msgspec import Struct
 from polars_export.decode import parse
 from polars_export.decode.explain import first_mismatch, name_of
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.sources.find import find_sources, walk
+from polars_export.sources.find import find_matches, find_sources, walk
 from polars_export.sources.scan import JsonScan
 from polars_export.sources.stream import STDIN, ByteStream, Window
 
@@ -106,7 +105,7 @@ def sets_of_stores(sources: Sources) -> list[str]:
     """
     found: dict[str, str] = {}
     for source in _given(sources):
-        for match in _matches(source):
+        for match in find_matches(source):
             for folder, folders, _ in walk(match):
                 if set(folders) >= _STORE:
                     sets = str(Path(folder, "sets"))
@@ -125,19 +124,12 @@ def _files(sources: Sources) -> Iterable[str]:
     for source in _given(sources):
         if source == STDIN:
             raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
-        matches = _matches(source)
+        matches = find_matches(source)
         if not matches:
             raise SourceError(source, "no file matches")
         for path in (path for match in matches for path in _find(match)):
             found.setdefault(os.path.realpath(path), path)
     return found.values()
-
-
-def _matches(source: str) -> list[str]:
-    """Return what a source names: itself, or what it matches as a glob."""
-    if os.path.lexists(source) or not glob.has_magic(source):
-        return [source]
-    return sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
 
 
 def _find(source: str) -> Iterable[str]:

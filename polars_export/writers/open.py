@@ -52,17 +52,25 @@ def check_output(
     if output == STDOUT:
         return False
     path = Path(output)
-    for source in named:
-        if Path(source).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
-            raise OptionError("output", f"{output} lies inside the source {os.fspath(source)}")
-    if not output.endswith(_ENDINGS):
+    into_directory = not output.endswith(_ENDINGS)
+    if into_directory:
         if path.suffix and not output.endswith("/") and not path.is_dir():
             endings = ", ".join(_ENDINGS)
             raise OptionError(
                 "output", f"expected a name that ends in {endings}, `-`, or a directory; found {output!r}"
             )
         check_directory(output, overwrite, sources)
-        return True
+    else:
+        _check_file(path, output)
+        if _is_among(path, sources):
+            raise OptionError("output", f"{output} is one of the sources")
+    for source in named:
+        if Path(source).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
+            raise OptionError("output", f"{output} lies inside the source {os.fspath(source)}")
+    return into_directory
+
+
+def _check_file(path: Path, output: str) -> None:
     with reported(output):
         if path.is_dir():
             raise OutputError(output, "is a directory")
@@ -70,21 +78,26 @@ def check_output(
             raise OutputError(output, f"the directory {path.parent} does not exist")
         if not os.access(path.parent, os.W_OK):
             raise OutputError(output, f"the directory {path.parent} cannot be written to")
-        if path.exists() and any(Path(source).exists() and path.samefile(source) for source in sources):
-            raise OptionError("output", f"{output} is one of the sources")
-    return False
 
 
-def rejects_of(output: str, *, into_directory: bool) -> str:
+def _is_among(path: Path, sources: Sequence[str]) -> bool:
+    return path.exists() and any(Path(source).exists() and path.samefile(source) for source in sources)
+
+
+def rejects_of(output: str, sources: Sequence[str], *, into_directory: bool) -> str:
     """Return where the records are set aside that an export into an output skips.
 
     Raises:
-        OptionError: There is no place beside standard output.
+        OptionError: There is no place beside standard output, or it is that of the output or of one of the sources.
     """
     if output == STDOUT:
         raise OptionError("on_error", "skip writes bad records to a file beside the output; name an output")
-    path = Path(output)
-    return str(path / REJECTS if into_directory else path.with_name(REJECTS))
+    if into_directory:
+        return str(Path(output) / REJECTS)
+    path = Path(output).with_name(REJECTS)
+    if path == Path(output) or _is_among(path, sources):
+        raise OptionError("on_error", f"skip would write bad records to {path}, which is in use; name another output")
+    return str(path)
 
 
 @dataclass(frozen=True, slots=True)
