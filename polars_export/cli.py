@@ -193,4 +193,6 @@ def _catch_interrupts() -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # one is enough: the next would interrupt the clearing up
     raise _Interrupted

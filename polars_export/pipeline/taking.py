@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from polars_export.pipeline.journal import Journal
@@ -95,7 +96,7 @@ class Taking:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        with reported(self._output):
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        with suppress(OSError) if kind else reported(self._output):
             self._journal.close()
             self._rejects.close()

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 import polars as pl
+import pyarrow as pa
 import yaml
 from msgspec import Struct
 
@@ -94,7 +96,8 @@ def read_prompts(sources: Sources) -> pl.DataFrame:
             rows["case_id"].append(case["id"])
             rows["system_prompt"].append(case.get("system_prompt", ""))
             rows["user_messages"].append(case.get("user_messages", []))
-    return pl.DataFrame(rows, schema=PROMPTS)
+    messages = pa.array(rows.pop("user_messages"), pa.list_(pa.large_string()))  # Polars makes a column of each list
+    return pl.DataFrame({**rows, "user_messages": pl.Series(messages)}, schema=PROMPTS)
 
 
 def sets_of_stores(sources: Sources) -> list[str]:
@@ -160,8 +163,7 @@ def _read_eval_set(path: str) -> Json:
     if not isinstance(value, dict):
         raise SourceError(path, f"{_EXPECTED}, found {name_of(value)}")
     _check_kind(path, {str(key) for key in value})
-    if mismatch := first_mismatch(_EvalSet, value, "$"):
-        raise BadRecordError(path, None, *mismatch)
+    _check_fields(path, value)
     index_of: dict[str, int] = {}
     for index, case in enumerate(value["cases"]):
         first = index_of.setdefault(case["id"], index)
@@ -169,6 +171,14 @@ def _read_eval_set(path: str) -> Json:
             found = f"{name_of(case['id'])}, which is also that of $.cases[{first}]"
             raise BadRecordError(path, None, f"$.cases[{index}].id", "an id of its own", found)
     return value
+
+
+def _check_fields(path: str, value: Json) -> None:
+    try:
+        msgspec.convert(value, _EvalSet)  # a hundred times as fast as to look for what is wrong
+    except (msgspec.ValidationError, RecursionError):
+        if mismatch := first_mismatch(_EvalSet, value, "$"):
+            raise BadRecordError(path, None, *mismatch) from None
 
 
 def _check_first_object(window: Window) -> None:
@@ -181,8 +191,8 @@ def _check_first_object(window: Window) -> None:
     try:
         for key, _ in scan.keys(start):
             seen.add(key)
-            if key in _TRACES:
-                break
+            if key == "cases" or key in _TRACES:
+                break  # what follows may be long, and is looked at when all of it is read
     except BadRecordError:
         return  # it is YAML, or what is wrong with it is said when all of it is read
     _check_kind(window.source, seen)

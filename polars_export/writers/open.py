@@ -15,6 +15,7 @@ from polars_export.writers.assemble import assembler
 from polars_export.writers.continued import Files
 from polars_export.writers.dataset import DatasetWriter, check_directory, publish_directory
 from polars_export.writers.disk import flush_to_disk, reported
+from polars_export.writers.interrupts import Interrupts
 from polars_export.writers.rejects import REJECTS
 from polars_export.writers.work_directory import work_directory
 
@@ -172,7 +173,7 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
             was checked.
     """
     path = None if output == STDOUT else Path(os.path.realpath(output))  # a link stays a link
-    with work_directory(output, path, key, resume=resume) as work:
+    with Interrupts() as interrupts, work_directory(output, path, key, resume=resume) as work:
         if path is None:
             with _standard_output() as file:
                 yield from _into_file(output, file, work, Files(taken_up=False))
@@ -184,16 +185,20 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
             _rejects_of(work).parent.mkdir(exist_ok=True)
         if plan:
             yield from _into_directory(DatasetWriter(output, new, plan, files), work, files)
+            interrupts.come_too_late()
             with reported(output):
+                work.journal.unlink(missing_ok=True)  # what is about to leave this directory cannot be taken up
                 _publish_beside(_rejects_of(work), new)
                 _keep_mode(path, new)
                 publish_directory(new, path, overwrite=plan.overwrite)
         else:
             with reported(output):
                 file = files.open(new)
-            with file:
+            with _closed(file, output):
                 yield from _into_file(output, file, work, files)
+            interrupts.come_too_late()
             with reported(output):
+                work.journal.unlink(missing_ok=True)  # as above
                 _keep_mode(path, new)
                 flush_to_disk(new)
                 _publish_beside(_rejects_of(work), path.parent)
@@ -213,6 +218,19 @@ def _into_file(output: str, file: BinaryIO, work: Work, files: Files) -> Iterato
     writer.close()
 
 
+@contextmanager
+def _closed(file: BinaryIO, output: str) -> Iterator[None]:
+    """Close a file at the end; after an error quietly, as what was still to be written may find no room."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    with reported(output):
+        file.close()
+
+
 def _into_directory(writer: DatasetWriter, work: Work, files: Files) -> Iterator[Output]:
     try:
         yield Output(work.parts, writer, _rejects_of(work), work.journal, files)
@@ -228,6 +246,7 @@ def _rejects_of(work: Work) -> Path:
 def _publish_beside(rejects: Path, directory: Path) -> None:
     """Put the rejects, if there is such a file, beside the data, before the data appear."""
     if rejects.exists():
+        _keep_mode(directory / rejects.name, rejects)
         flush_to_disk(rejects)
         rejects.replace(directory / rejects.name)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ __all__ = ["Work", "work_directory"]
 
 _LOCK, _KEY, _PARTS = "lock", "key", "parts"
 
-_OURS_ALONE = 0o700
+_OURS_ALONE, _ANYBODY = 0o700, 0o777  # without the bit by which a folder passes on its group
 
 
 class Work(NamedTuple):
@@ -64,11 +65,12 @@ def work_directory(output: str, path: Path | None, key: str, *, resume: bool) ->
             opened = _opened(work, key, resume=resume)
         yield opened
     except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):
+            _remove(work)
         raise
     else:
         with reported(f"{work} (left over; the output is complete)"):
-            shutil.rmtree(work)
+            _remove(work)
     finally:
         if lock is not None:
             os.close(lock)
@@ -79,10 +81,30 @@ def _opened(work: Path, key: str, *, resume: bool) -> Work:
     taken_up = resume and journal.exists() and known.exists() and known.read_text() == key
     for left in work.iterdir():
         if left.name.startswith(_PARTS) or not (taken_up or left.name == _LOCK):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            _remove_one(left)
     known.write_text(key)
     # A name of its own: a worker of the killed export may be at its last part yet.
     return Work(work, Path(tempfile.mkdtemp(prefix=_PARTS, dir=work)), journal, taken_up)
+
+
+def _remove(work: Path) -> None:
+    """Remove a directory, the lock last: from then on it may be another export's."""
+    for left in work.iterdir():
+        if left.name != _LOCK:
+            _remove_one(left)
+    (work / _LOCK).unlink(missing_ok=True)
+    try:
+        work.rmdir()
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
+            raise
+
+
+def _remove_one(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _locked(output: str, path: Path) -> tuple[Path, int | None]:
@@ -93,8 +115,12 @@ def _locked(output: str, path: Path) -> tuple[Path, int | None]:
         try:
             work.mkdir(mode=_OURS_ALONE)
         except FileExistsError:
-            _check_ours(work, output)
-        lock = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with suppress(FileNotFoundError):
+                _check_ours(work, output)
+        try:
+            lock = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # whoever held it has just removed the directory
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -105,13 +131,13 @@ def _locked(output: str, path: Path) -> tuple[Path, int | None]:
             return work, None
         if _is_in_place(work / _LOCK, lock):
             return work, lock
-        os.close(lock)  # whoever held it has just removed it
+        os.close(lock)  # removed, as above
 
 
 def _check_ours(work: Path, output: str) -> None:
     """Check that what another process can have put into a directory cannot harm."""
     found = work.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != _OURS_ALONE:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _ANYBODY != _OURS_ALONE:
         raise OutputError(output, f"{work} is in the way, and not what an export of yours has left")
 
 

@@ -1,0 +1,41 @@
+"""Interrupts that come too late."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["Interrupts"]
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Lets interrupts do what they do until told that they come too late; a context manager.
+
+    When an output is being put in place, the work is done: to stop would only leave things lying about, and whoever
+    interrupted would be told that nothing has changed.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def come_too_late(self) -> None:
+        """Take no notice of interrupts until the end of the block; only the main thread is ever interrupted."""
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, _too_late) for number in _NUMBERS}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _too_late(_signal: int, _frame: FrameType | None) -> None:
+    pass

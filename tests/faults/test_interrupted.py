@@ -1,0 +1,137 @@
+"""Interrupted, or robbed of a worker: an export ends at once and in order, and what is there stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.processes import (
+    PATIENCE,
+    Scene,
+    options,
+    processes_of,
+    runs,
+    start,
+    undisturbed,
+    wait_for_the_last_of,
+    wait_until_there,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+INTERRUPTED = b"polars-export: interrupted; the output is as it was\n"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("interrupted") / "runs.jsonl"
+    path.write_bytes(runs(300))
+    return path
+
+
+def scene_of(source: Path, output: Path, expected: dict[str, bytes] | None = None) -> Scene:
+    old = {output.name if output.suffix else "data/old.jsonl": b"old"}
+    scene = Scene(source, output, "skip", old, expected or {})
+    scene.set_up()
+    return scene
+
+
+def at_work(scene: Scene, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until an export is at work on its parts."""
+    return wait_until_there(scene.output.parent, ".polars-export-*/parts*/*", process)
+
+
+def check_untouched(scene: Scene) -> None:
+    assert scene.state() == "old"
+    assert [path.name for path in scene.output.parent.iterdir()] == [scene.output.name]
+
+
+@pytest.mark.parametrize(("name", "number"), [("out.jsonl", signal.SIGINT), ("out", signal.SIGTERM)])
+def test_interrupted_it_cleans_up_and_leaves_the_old_output(
+    name: str, number: int, source: Path, tmp_path: Path
+) -> None:
+    scene = scene_of(source, tmp_path / "out" / name)
+    with start(*scene.arguments()) as process:
+        assert process.stderr
+        assert at_work(scene, process)
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 130
+        wait_for_the_last_of(process.pid)
+        assert process.stderr.read() == INTERRUPTED
+    check_untouched(scene)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
+def test_interrupted_again_and_again_it_cleans_up_all_the_same(name: str, source: Path, tmp_path: Path) -> None:
+    scene = scene_of(source, tmp_path / "out" / name)
+    with start(*scene.arguments()) as process:
+        assert process.stderr
+        assert at_work(scene, process)
+        for _ in range(200):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.001)
+        assert process.wait(PATIENCE) in {130, -signal.SIGINT}  # the last may meet it when all is done
+        wait_for_the_last_of(process.pid)
+        assert process.stderr.read() == INTERRUPTED
+    check_untouched(scene)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
+def test_a_worker_that_is_killed_ends_the_export(name: str, source: Path, tmp_path: Path) -> None:
+    scene = scene_of(source, tmp_path / "out" / name)
+    with start(*scene.arguments()) as process:
+        assert process.stderr
+        assert at_work(scene, process)
+        workers = processes_of(process.pid) - {process.pid}
+        assert len(workers) == 2
+        os.kill(min(workers), signal.SIGKILL)
+        assert process.wait(PATIENCE) == 5
+        wait_for_the_last_of(process.pid)
+        message = process.stderr.read()
+    assert message.startswith(b"polars-export: a worker process was killed by signal 9")
+    assert message.count(b"\n") == 1
+    check_untouched(scene)
+
+
+def interrupt(scene: Scene, change: int, like: str = "") -> None:
+    """Interrupt an export before a change to a file; it must tell the truth about what it leaves behind."""
+    with start(*scene.arguments(), change=change, like=like, number=signal.SIGINT) as process:
+        assert process.stderr
+        status = process.wait(PATIENCE)
+        wait_for_the_last_of(process.pid)
+        *messages, changes = process.stderr.read().splitlines(keepends=True)
+    assert status in {0, 130}, messages
+    assert scene.state() == ("old" if status else "new")
+    assert messages == ([INTERRUPTED] if status else [])
+    assert int(changes) >= change
+    assert scene.check_left() == []
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_interrupted_when_it_has_published_it_does_not_say_that_it_has_not(
+    name: str, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "undisturbed").mkdir()
+    expected = undisturbed(source, tmp_path / "undisturbed" / name, options("skip"))
+    interrupt(scene_of(source, tmp_path / "out" / name, expected), 1, "shutil.rmtree")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out"])
+def test_interrupted_at_any_step_of_publishing_it_tells_the_truth(name: str, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "undisturbed").mkdir()
+    expected = undisturbed(source, tmp_path / "undisturbed" / name, options("skip"))
+    with start(*scene_of(source, tmp_path / "counted" / name).arguments(), change=0) as process:
+        assert process.stderr
+        assert process.wait(PATIENCE) == 0
+        changes = int(process.stderr.read())
+    for step in range(20):
+        interrupt(scene_of(source, tmp_path / str(step) / name, expected), changes - step)
