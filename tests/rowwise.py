@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -106,7 +107,8 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value, key=str.encode)}
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return float(value)  # as the reference reads integers beyond 64 bits
+        with suppress(OverflowError):  # beyond the largest double there is no other way to write it
+            return float(value)  # as the reference reads integers beyond 64 bits
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 

@@ -64,11 +64,11 @@ def export(
     paths = [source.path for source in found]
     into_directory = check_output(output, paths, sources, overwrite=options.overwrite)
     rejects = rejects_of(output, paths, into_directory=into_directory) if options.skips else None
-    account = Account([(source.path, size_of(source.path)) for source in found], watch, rejects)
+    account = Account([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     with open_output(output, plan, key_of_job(sources, options), resume=options.resume) as opened:
         job = Job(tuple(os.fspath(source) for source in sources), options, output, into_directory, opened.parts)
-        tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found))]
+        tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found, tolerant=options.skips))]
         with crew(job, min(_processes(account, options), len(tasks))) as workers, Taking(output, opened, account) as to:
             if options.format is TrainingFormat.DPO:
                 _export_pairs(workers, tasks, options, account, to)

@@ -88,6 +88,7 @@ class Journal:
         if self._file and key:
             self._file.add(Entry(key, part, rejected))
         else:
+            self.close()
             self._file = None  # nor can anything be taken up that stands behind it
 
     def close(self) -> None:

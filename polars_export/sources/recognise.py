@@ -54,6 +54,10 @@ def recognise(window: Window, *, tolerant: bool = False) -> Kind:
         if tolerant and _holds_a_trace(window):
             return Kind.LINES
         raise
+    except NoTracesError:
+        if tolerant and _starts_with_a_line(window) and _holds_a_trace(window):
+            return Kind.LINES
+        raise
 
 
 def _recognised(window: Window) -> Kind:
@@ -78,6 +82,16 @@ def _recognised(window: Window) -> Kind:
     except BadRecordError as error:
         raise BadRecordError(window.source, line, "$", error.expected, error.found) from None
     raise _other(window.source, seen)
+
+
+def _starts_with_a_line(window: Window) -> bool:
+    """Return whether what a window starts with ends where its line does."""
+    first = bytes(window.view(len(window))).lstrip().partition(b"\n")[0]
+    try:
+        parse(first)
+    except ValueError:
+        return False
+    return True
 
 
 def _holds_a_trace(window: Window) -> bool:

@@ -49,15 +49,19 @@ Part = tuple[Segment, ...]
 """Consecutive segments: the work of a moment for one process."""
 
 
-def parts_of(found: Sequence[Found]) -> Iterator[Part]:
+def parts_of(found: Sequence[Found], *, tolerant: bool = False) -> Iterator[Part]:
     """Yield the parts of some sources in order. They depend on the sources alone.
+
+    Args:
+        found: The sources.
+        tolerant: Leave it to who reads a source to say that it cannot be opened.
 
     Raises:
         SourceError: A source has gone, or cannot be opened.
     """
     part: list[Segment] = []
     size = 0
-    for segment in (segment for number, source in enumerate(found) for segment in _segments(number, source)):
+    for segment in (segment for number, source in enumerate(found) for segment in _segments(number, source, tolerant)):
         if part and size + segment.size > PART_BYTES:
             yield tuple(part)
             part, size = [], 0
@@ -79,8 +83,8 @@ def lines_before(segment: Segment) -> int:
     return count
 
 
-def size_of(path: str) -> int:
-    """Return the size of a source as it is stored; 0 for standard input.
+def size_of(path: str, *, tolerant: bool = False) -> int:
+    """Return the size of a source as it is stored; 0 for standard input, or where it has gone and that is tolerated.
 
     Raises:
         SourceError: It has gone.
@@ -90,6 +94,8 @@ def size_of(path: str) -> int:
     try:
         return Path(path).stat().st_size
     except OSError as error:
+        if tolerant:
+            return 0
         raise SourceError(path, error.strerror or str(error)) from error
 
 
@@ -104,8 +110,8 @@ def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> Non
         raise SourceError(path, problem)
 
 
-def _segments(number: int, source: Found) -> Iterator[Segment]:
-    size = size_of(source.path)
+def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]:  # noqa: FBT001 - as in `parts_of`
+    size = size_of(source.path, tolerant=tolerant)
     whole = Segment(number, source.path, source.searched, size=size)
     if size <= PART_BYTES or not _is_plain_lines(source.path):
         yield whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Interrupts:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def come_too_late(self) -> None:
-        """Take no notice of interrupts until the end of the block; only the main thread is ever interrupted."""
-        if threading.current_thread() is threading.main_thread():
+        """Take no notice of interrupts until the end of the block."""
+        with suppress(ValueError):  # not the main thread, which alone is ever interrupted
             self._handlers = {number: signal.signal(number, _too_late) for number in _NUMBERS}
 
     def __enter__(self) -> Self:

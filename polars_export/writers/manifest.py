@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def render_dataset_info(format_name: str, splits: Sequence[str], *, has_system: 
     return _json({split: {**entry, "split": split, "columns": columns} for split in splits})
 
 
+@cache
 def versions() -> dict[str, str | None]:
     """Return the versions of what decides on the bytes of an output, None where one is run from its source."""
     return {name.replace("-", "_"): _version(name) for name in _PACKAGES}

@@ -191,17 +191,14 @@ def test_a_directory_holds_its_rejects_and_tells_of_them(tmp_path: Path, output:
     assert report.left_out == {"invalid": 2}
 
 
-def test_on_standard_output_the_rejects_are_lines_of_standard_error(
+def test_beside_standard_output_there_is_no_place_for_rejects(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    source = lines_with(tmp_path, b"{", b"\x1b[31m")
-    assert main(["export", str(source), "--format", "chatml", "--output", "-", "--on-error", "skip"]) == 0
+    source = lines_with(tmp_path, b"{")
+    assert main(["export", str(source), "--format", "chatml", "--output", "-", "--on-error", "skip"]) == 2
     captured = capfd.readouterr()
-    assert captured.out.encode() == rowwise.export([BEFORE, BEHIND], "chatml", 0.0)
-    first, second = captured.err.splitlines()
-    assert f"{source}:2: $: expected a JSON value on one line, found" in first
-    assert f"{source}:3: $: expected a JSON value on one line, found" in second
-    assert "\x1b" not in captured.err
+    assert captured.out == ""
+    assert captured.err.startswith("polars-export: on_error: skip writes bad records to a file beside the output")
 
 
 def test_a_long_bad_line_is_told_in_part(tmp_path: Path, output: Path) -> None:

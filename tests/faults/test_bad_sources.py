@@ -249,7 +249,9 @@ def somebody_else(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("bad", ["in/b.jsonl", "in/folder"])
-def test_what_may_not_be_read_costs_no_other(bad: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_may_not_be_read_costs_no_other_and_a_folder_stops_all(
+    bad: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with tempfile.TemporaryDirectory() as name:  # the folders of tests are closed to others
         folder = Path(name)
         three = Three(folder / "in", folder / "out/records.jsonl")
@@ -266,6 +268,11 @@ def test_what_may_not_be_read_costs_no_other(bad: str, capfd: pytest.CaptureFixt
             command = ["export", str(three.folder), "--format", "chatml", "--output", str(three.output)]
             assert main(command) == 4
             assert f"{folder / bad}: Permission denied" in capfd.readouterr().err
+            if bad == "in/folder":  # nobody can tell how much is in it
+                with pytest.raises(pe.SourceError, match="Permission denied"):
+                    pe.export(three.sources, three.output, SKIP)
+                (folder / bad).chmod(0o700)
+                return
             report = export(three.sources, three.output, SKIP)
             (folder / bad).chmod(0o700)
             assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], "chatml", 0.0)
@@ -371,5 +378,5 @@ def test_a_named_pipe_in_a_directory_does_not_hold_an_export_up(three: Three) ->
     os.mkfifo(three.bad)
     command = [sys.executable, "-m", "polars_export", "export", str(three.folder), "--format", "chatml"]
     command += ["--output", str(three.output), "--on-error", "skip"]
-    subprocess.run(command, check=True, timeout=20, capture_output=True)
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
     assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], "chatml", 0.0)

@@ -49,7 +49,7 @@ LONG = [
     SHORT,
     [
         Setting("dpo", 2, 300_000, 1 << 21),
-        Setting("chatml", 1, 50_000, 7_000, max_record_bytes=3_000),
+        Setting("chatml", 1, 50_000, 7_000),
         Setting("dpo", 1, 1 << 30, 30_000, max_record_bytes=3_000),
     ],
 ]
@@ -178,5 +178,5 @@ def test_a_hundred_thousand_damaged_lines_cost_only_themselves(seed: int, tmp_pa
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(200, 205))
 def test_many_damaged_case_results_cost_only_themselves(seed: int, tmp_path: Path) -> None:
-    counts = fuzz_document(seed, 4_000, LONG[seed % 2], tmp_path)
+    counts = fuzz_document(seed, 4_000, LONG[seed % 2][:2], tmp_path)
     assert min(counts[Verdict.VALID], counts[Verdict.BELOW], counts[Verdict.INVALID]) > 200

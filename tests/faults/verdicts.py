@@ -67,7 +67,7 @@ def judge(line: bytes, threshold: float, *, in_document: bool = False) -> Judged
         return INVALID
     if score < struct.unpack("f", struct.pack("f", threshold))[0]:
         return Judged(Verdict.BELOW)
-    if not _is_trace(_trace, value) or not _arguments_fit(trace):
+    if not _is_trace(_trace, value):
         return INVALID
     return Judged(Verdict.VALID, trace)
 
@@ -105,20 +105,6 @@ def _score(trace: Json, *, in_document: bool) -> float | None:
     if "metric_results" not in trace and (in_document or not _number(trace.get("score"))):
         return None
     return rowwise.score(trace)
-
-
-def _arguments_fit(trace: Json) -> bool:
-    """Integers beyond 64 bits become doubles: they must not be larger than one can be."""
-    calls = [call for turn in trace["invocation"]["turns"] for call in turn["tool_calls"]]
-    return all(_fits(call["arguments"]) for call in calls)
-
-
-def _fits(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return all(map(_fits, value.values()))
-    if isinstance(value, list):
-        return all(map(_fits, value))
-    return isinstance(value, bool) or not isinstance(value, int) or _number(value)
 
 
 # What the fields must be. `every` says of an object whether a check holds of every field of a name and the field is
