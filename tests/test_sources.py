@@ -340,10 +340,14 @@ def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
         assert rejected == [2]
 
 
-def test_a_source_of_another_kind_is_not_tolerated(tmp_path: Path) -> None:
+def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_it(tmp_path: Path) -> None:
     source = tmp_path / "runs.jsonl"
     for first in (b"[1]", b'{"id": "s", "cases": []}', b'{"messages": []}'):
         source.write_bytes(first + b"\n" + LINES)
+        found, _, problem = decoded(source, Limits(tolerant=True))
+        assert not problem
+        assert len(found) == LINES.count(b"\n")
+        source.write_bytes(first[:-1] + b"\n" + first[-1:] + b"\n" + LINES)
         found, _, problem = decoded(source, Limits(tolerant=True))
         assert problem
         assert not found
