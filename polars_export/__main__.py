@@ -1,7 +1,5 @@
 """`python -m polars_export` is `polars-export`."""
 
-import sys
+from polars_export.cli import run
 
-from polars_export.cli import main
-
-sys.exit(main())
+run()

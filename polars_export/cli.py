@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,14 +21,16 @@ from polars_export.options import (
     Target,
     TrainingFormat,
 )
+from polars_export.process import end, import_less
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
     from types import FrameType
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _USAGE = 2
 _INTERRUPTED = 130
 
@@ -149,19 +152,37 @@ def export_command(
     export_options = ExportOptions(**options, include_metadata=not no_metadata, workers=workers or 0)
     from polars_export.pipeline import export  # noqa: PLC0415 - loads msgspec, which --help should not wait for
 
-    if quiet or not sys.stderr.isatty():
+    if quiet or not sys.stderr or not sys.stderr.isatty():
         export(sources, output, export_options)
+        _ignore_interrupts()
         return
     from polars_export.terminal import progress, summary  # noqa: PLC0415 - loads rich, as above
 
     with progress() as watch:
         report = export(sources, output, export_options, watch=watch)
+        _ignore_interrupts()  # to stop now would undo nothing
     summary(report)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status."""
+def run() -> NoReturn:
+    """Run the command line in a process that is there for nothing else, and end it."""
+    import_less()
     _catch_interrupts()
+    end(_status_of(None))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line in a process that goes on, and return its exit status."""
+    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    _catch_interrupts()
+    try:
+        return _status_of(arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _status_of(arguments: Sequence[str] | None) -> int:
     try:
         status = cli.main(args=arguments, prog_name="polars-export", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -179,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(message: str, status: int) -> int:
     """Say what is wrong in one line, whatever the names and texts in it hold."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split("\n")))
-    click.echo(f"polars-export: {line}", err=True)
+    with suppress(OSError):  # standard error is full: the status tells
+        click.echo(f"polars-export: {line}", err=True)
     return status
 
 
@@ -188,11 +210,16 @@ class _Interrupted(BaseException):
 
 
 def _catch_interrupts() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    for number in _INTERRUPTS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is in a shell's background, or under nohup
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # one is enough: the next would interrupt the clearing up
+    _ignore_interrupts()  # one is enough: the next would interrupt the clearing up
     raise _Interrupted
+
+
+def _ignore_interrupts() -> None:
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)

@@ -158,13 +158,16 @@ class OutputError(ExportError):
 class WorkerError(ExportError):
     """A process that did part of the work was ended from outside; nothing has been published.
 
-    `status` is what it ended with, negative for a signal.
+    `status` is what it ended with, negative for a signal; None if it could not be started.
     """
 
     exit_status = 5
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int | None, problem: str = "") -> None:
+        self.status = status
+        if status is None:
+            super().__init__(f"a worker process could not be started: {problem}; try fewer --workers")
+            return
         how = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
         hint = "; was memory short? try fewer --workers" if status == -_SIGKILL else ""
         super().__init__(f"a worker process was {how}, and the output is as it was{hint}")
-        self.status = status

@@ -17,7 +17,9 @@ from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, cast
 
+from polars_export.decode import paused_collection
 from polars_export.errors import ExportError, WorkerError
+from polars_export.process import import_less
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -107,7 +109,13 @@ class Workers:
     """
 
     def __init__(self, job: Job, processes: int) -> None:
-        self._processes = [_start() for _ in range(processes)]
+        self._processes: list[_Process] = []
+        try:
+            for _ in range(processes):
+                self._processes.append(_start())
+        except OSError as error:  # no more files, processes or memory
+            self._end()
+            raise WorkerError(None, error.strerror or str(error)) from error
         for _, connection in self._processes:
             self._send(connection, job)
 
@@ -175,6 +183,9 @@ class Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for process, connection in self._processes:
             connection.close()
             process.kill()
@@ -198,8 +209,7 @@ def _start() -> _Process:
 
 def serve() -> None:
     """Do one task after the other until whoever gives them closes the connection: the life of a worker process."""
-    # pyarrow would import both where they are installed, which takes longer than Polars and is of no use here.
-    sys.modules["numpy"] = sys.modules["pandas"] = None  # type: ignore[assignment]
+    import_less()
     _end_with_parent()
     connection = Connection(int(sys.argv[1]))
     try:
@@ -233,4 +243,5 @@ def _result(workshop: Any, method: str, task: object, connection: Connection) ->
 
 
 def _open_workshop(job: Job) -> Any:  # noqa: ANN401 - its module loads Polars, which this process may not need
-    return import_module("polars_export.pipeline.work").Workshop(job)
+    with paused_collection():  # of what is imported nothing will be garbage
+        return import_module("polars_export.pipeline.work").Workshop(job)
