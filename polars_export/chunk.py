@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["RAW_BYTES", "Chunk", "Origin", "TooLarge"]
+__all__ = ["RAW_BYTES", "Chunk", "Origin", "TooLarge", "parted"]
 
 RAW_BYTES = 10_000
 """How much of a record that is set aside is kept: enough to see what it is, and little even where many are bad."""
@@ -61,3 +61,22 @@ class Chunk:
     def json_path(self, index: int) -> str:
         """Return the JSON path of a record."""
         return "$" if self.origin is Origin.LINES else f"{self.origin}[{self.positions[index]}]"
+
+
+def parted(chunk: Chunk, limit: int) -> Iterator[Chunk]:
+    """Yield the records of a chunk, those that are larger than a limit as chunks of their own."""
+    if len(chunk.data) <= limit:
+        yield chunk
+        return
+    good: list[int] = []
+    for index, (start, end) in enumerate(chunk.spans):
+        if end - start <= limit:
+            good.append(index)
+            continue
+        if good:
+            yield chunk.only(good)
+            good = []
+        beginning = [(start, min(end, start + RAW_BYTES))]
+        yield replace(chunk.only([index]), spans=beginning, too_large=TooLarge(limit, end - start))
+    if good:
+        yield chunk.only(good)

@@ -274,7 +274,8 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 
 def _byte_size(option: str, value: int | str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
-    size = int(float(match[1]) * _UNITS.get(match[2].upper(), 0)) if match else 0
+    amount = float(match[1]) * _UNITS.get(match[2].upper(), 0) if match else 0.0
+    size = int(amount) if math.isfinite(amount) else 0
     if size <= 0:
         raise OptionError(option, f"expected a size such as 500MB, found {value!r}")
     return size

@@ -120,6 +120,7 @@ class TraceDecoder:
                 traces.append(self._one(chunk, index))
                 good.append(index)
             except BadRecordError as error:
+                error.__traceback__ = error.__context__ = None  # they would hold all traces of the chunk
                 rejected.append(_rejected(chunk, index, error))
         return chunk.only(good) if rejected else chunk, traces, rejected
 

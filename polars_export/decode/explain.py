@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from msgspec import inspect
@@ -26,6 +27,9 @@ class Mismatch(NamedTuple):
     found: str
 
 
+_type_info = cache(inspect.type_info)  # which takes a millisecond
+
+
 def first_mismatch(record_type: type[msgspec.Struct], value: Json, path: str) -> Mismatch | None:
     """Return the first mismatch in the order of the type's fields, or None if the value is of that type.
 
@@ -34,7 +38,7 @@ def first_mismatch(record_type: type[msgspec.Struct], value: Json, path: str) ->
         value: The decoded JSON value.
         path: JSON path of the value itself.
     """
-    return _check(inspect.type_info(record_type), value, path)
+    return _check(_type_info(record_type), value, path)
 
 
 def name_of(value: Json) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from polars_export.chunk import Chunk, Origin
+from polars_export.chunk import RAW_BYTES, Chunk, Origin, TooLarge, parted
 from polars_export.decode import parse
 from polars_export.decode.explain import name_of
-from polars_export.errors import BadRecordError, SourceError
+from polars_export.errors import BadRecordError, InputError, SourceError
 from polars_export.sources.elements import Lookahead
 from polars_export.sources.scan import JsonScan
 from polars_export.sources.stream import ByteStream, Window
@@ -27,11 +26,12 @@ _NESTED_OR_NONE = {b"": "the end of the file", b"{": "an object", b"[": "an arra
 def document_chunks(window: Window) -> Iterator[Chunk]:
     """Yield the case results of the document at the start of a window.
 
-    Those that precede a place where the document is damaged come out before the error.
+    Those that precede a place where the document is damaged come out before the error. Of a case result that is larger
+    than the limit of the window only the beginning is yielded, as a chunk of its own.
 
     Raises:
         BadRecordError: The document is not valid JSON around its case results, ends early, lacks an `eval_set_id`, or
-            a case result or what stands around them is too large.
+            what stands around the case results is too large.
     """
     document = _Document(window)
     eval_set_id = document.open()
@@ -80,14 +80,22 @@ class _Document:
             spans: list[tuple[int, int]] = []
             try:
                 at = self._gather(spans, at, index)
-            except BadRecordError as error:
+            except InputError as error:
                 yield from self._chunks(spans, index, eval_set_id)
+                if not isinstance(error, BadRecordError):
+                    raise
                 raise self._bad(f"$.case_results[{index + len(spans)}]", error.expected, error.found) from None
-            if not spans:
+            if not spans and self._scan.byte(at) == b"]":
                 window.drop(at)
                 return
-            yield from self._chunks(spans, index, eval_set_id)
-            index += len(spans)
+            if spans:
+                yield from self._chunks(spans, index, eval_set_id)
+                index += len(spans)
+            else:
+                window.drop(at)
+                yield self._passed_over(index, eval_set_id)
+                index += 1
+                at = self._next(0, index)
             window.drop(at)
             self._scan.begin = at = 0
 
@@ -122,13 +130,11 @@ class _Document:
     def _gather(self, spans: list[tuple[int, int]], at: int, index: int) -> int:
         """Append to spans those elements that the window holds, the first at an offset; return that of what follows.
 
-        `index` is that of the first element; there are none where the array ends.
+        `index` is that of the first element; there are none where the array ends, and where it is too large to be held.
         """
         scan, window = self._scan, self._window
         while scan.byte(at) != b"]":
             path = f"$.case_results[{index + len(spans)}]"
-            if scan.byte(at) != b"{":
-                raise self._bad(path, "an object", self._found(at))
             found = [] if spans and at >= window.size else self._from(at)
             if found:
                 spans += found
@@ -136,23 +142,39 @@ class _Document:
             elif spans:
                 break
             elif self._lookahead.waits(at):
-                window.more()  # if there is none, it does not wait any longer
+                self._wait()
             elif len(window) - at > window.limit:
-                raise self._too_large(index)
+                break
             elif not window.more():
                 raise self._bad(path, "the rest of the case result", "the end of the file")
         return at
 
     def _from(self, at: int) -> list[tuple[int, int]]:
-        """Return where elements start and end, the first at an offset; none if the window has but a part of it."""
-        spans = self._lookahead.elements(at)
-        if spans or self._lookahead.waits(at):
-            return spans
-        end = self._scan.end_of_nested(at)
+        """Return where elements start and end, the first at an offset; none if the window has but a part of it.
+
+        Where there is no object, any value is taken for an element: whoever decodes it will see what it is.
+        """
+        self._scan.begin = at
+        is_object = self._scan.byte(at) == b"{"
+        if is_object:
+            spans = self._lookahead.elements(at)
+            if spans or self._lookahead.waits(at):
+                return spans
+        end = self._scan.end_if_held(at)
         if end is None:
             return []
-        self._lookahead.miss()
+        if end == at:
+            raise self._bad("$", "an object", self._found(at))
+        if is_object:
+            self._lookahead.miss()
         return [(at, end)]
+
+    def _wait(self) -> None:
+        """Read on; where there is an error, what is held is scanned before anybody reads on again."""
+        try:
+            self._window.more()
+        except SourceError:
+            self._lookahead.miss()
 
     def _next(self, end: int, index: int) -> int:
         """Return the offset of the next element, or of the `]` behind the last."""
@@ -169,15 +191,24 @@ class _Document:
         return at
 
     def _chunks(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Iterator[Chunk]:
-        """Yield a chunk of some elements, if there are any, up to the first that is too large."""
-        window, good = self._window, spans
-        if spans and spans[-1][1] > window.limit:
-            good = list(takewhile(lambda span: span[1] - span[0] <= window.limit, spans))
-        if good:
-            data, positions = window.view(good[-1][1]), range(index, index + len(good))
-            yield Chunk(window.source, data, good, positions, Origin.DOCUMENT, eval_set_id, window.offset)
-        if len(good) < len(spans):
-            raise self._too_large(index + len(good))
+        """Yield some elements, if there are any."""
+        window = self._window
+        if spans:
+            data, positions = window.view(spans[-1][1]), range(index, index + len(spans))
+            chunk = Chunk(window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id, window.offset)
+            yield from parted(chunk, window.limit)
+
+    def _passed_over(self, index: int, eval_set_id: str | None) -> Chunk:
+        """Drop the element at the start of the window, without holding the rest; return its beginning."""
+        window = self._window
+        offset = window.offset
+        try:
+            beginning, size = self._scan.drop_large(RAW_BYTES)
+        except BadRecordError as error:
+            raise self._bad(f"$.case_results[{index}]", "the rest of the case result", error.found) from None
+        too_large, spans = TooLarge(window.limit, size), [(0, len(beginning))]
+        data = memoryview(beginning)
+        return Chunk(window.source, data, spans, [index], Origin.DOCUMENT, eval_set_id, offset, too_large)
 
     def _value(self, at: int) -> object:
         end = self._scan.end_of_value(at)
@@ -195,10 +226,6 @@ class _Document:
             return name_of(self._value(at))
         except BadRecordError:
             return "something that is not JSON"
-
-    def _too_large(self, index: int) -> BadRecordError:
-        limit = self._window.limit
-        return self._bad(f"$.case_results[{index}]", f"a case result of at most {limit:,} bytes", "a larger one")
 
     def _not_json(self, error: ValueError) -> BadRecordError:
         return self._bad("$", "valid JSON around the case results", f"text that is not ({error})")

@@ -96,8 +96,6 @@ class Lookahead:
             return []
         spans: list[tuple[int, int]] = []
         for element in elements:
-            if window.data[window.start + at] != ord("{"):
-                break
             spans.append((at, at + len(element)))
             separator = _SEPARATOR.match(window.data, window.start + spans[-1][1], window.end)
             at = separator.end() - window.start if separator else end

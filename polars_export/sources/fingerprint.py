@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,17 +30,13 @@ def fingerprint(path: str) -> str | None:
     return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
-def fingerprints(sources: Sources, *, inside: str | None = None) -> list[str]:
+def fingerprints(sources: Sources) -> list[str]:
     """Return the fingerprint of every file that sources name, of directories all files in them at any depth.
 
-    Args:
-        sources: Files, directories and globs.
-        inside: Only files that lie in a folder of this name.
+    What cannot be told is never the same twice.
     """
     paths: list[str] = []
     for match in (match for source in listed(sources) for match in find_matches(os.fspath(source))):
         below = [os.path.join(folder, file) for folder, _, files in walk(match) for file in files]  # noqa: PTH118
         paths += below or [match]
-    if inside:
-        paths = [path for path in paths if inside in Path(path).parts[:-1]]
-    return [f"{path} {fingerprint(path)}" for path in sorted(set(paths))]
+    return [f"{path} {fingerprint(path) or secrets.token_hex()}" for path in sorted(set(paths))]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from polars_export.chunk import RAW_BYTES, Chunk, TooLarge
+from polars_export.chunk import RAW_BYTES, Chunk, TooLarge, parted
 from polars_export.errors import SourceError
 
 if TYPE_CHECKING:
@@ -27,16 +26,17 @@ def line_chunks(window: Window, end: int | None = None) -> Generator[Chunk, None
     Of a line that is larger than the limit of the window only the beginning is yielded, as a chunk of its own.
 
     Args:
-        window: Stands at the start of a line.
+        window: Stands at the start of a line; what it holds may end in the middle of one.
         end: Where in the plain source a line must start before to be among them; the source goes at least that far.
 
     Raises:
         SourceError: The source ends before that.
     """
     number = 1
-    at_end = False
+    at_end, held = False, len(window) > 0
     while not at_end and (end is None or window.offset < end):
-        at_end = not window.more()
+        at_end = not (held or window.more())  # what is held comes first: behind it there may be an error
+        held = False
         if at_end and end is not None and window.offset + len(window) < end:
             raise _became_shorter(window)
         length = len(window) if at_end else window.data.rfind(b"\n", window.start, window.end) + 1 - window.start
@@ -51,7 +51,7 @@ def line_chunks(window: Window, end: int | None = None) -> Generator[Chunk, None
         spans, positions, number = _lines(window, length, number)
         if spans:
             chunk = Chunk(window.source, window.view(length), spans, positions, offset=window.offset)
-            yield from [chunk] if length <= window.limit else _parted(chunk, window.limit)
+            yield from parted(chunk, window.limit)
         window.drop(length)
     return number - 1
 
@@ -118,22 +118,6 @@ def _passed_over(window: Window, number: int) -> Iterator[Chunk]:
     if not blank:
         data, spans = memoryview(beginning), [(0, len(beginning))]
         yield Chunk(window.source, data, spans, [number], offset=offset, too_large=TooLarge(window.limit, size))
-
-
-def _parted(chunk: Chunk, limit: int) -> Iterator[Chunk]:
-    """Yield the lines of a chunk, those that are too large as chunks of their own."""
-    good: list[int] = []
-    for index, (start, end) in enumerate(chunk.spans):
-        if end - start <= limit:
-            good.append(index)
-            continue
-        if good:
-            yield chunk.only(good)
-            good = []
-        beginning = [(start, min(end, start + RAW_BYTES))]
-        yield replace(chunk.only([index]), spans=beginning, too_large=TooLarge(limit, end - start))
-    if good:
-        yield chunk.only(good)
 
 
 def _became_shorter(window: Window) -> SourceError:

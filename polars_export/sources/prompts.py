@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -15,16 +14,16 @@ from msgspec import Struct
 from polars_export.decode import parse
 from polars_export.decode.explain import first_mismatch, name_of
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.sources.find import find_matches, find_sources, walk
+from polars_export.sources.find import STORE, find_matches, find_sources, listed, walk
 from polars_export.sources.scan import JsonScan
 from polars_export.sources.stream import STDIN, ByteStream, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from polars_export.sources.find import Source, Sources
+    from polars_export.sources.find import Sources
 
-__all__ = ["PROMPTS", "read_prompts", "sets_of_stores"]
+__all__ = ["PROMPTS", "read_prompts"]
 
 Json: TypeAlias = Any
 """A decoded JSON value, or what YAML makes of the same text."""
@@ -40,7 +39,6 @@ PROMPTS = pl.Schema(
 """The columns of `read_prompts`; none of them holds nulls."""
 
 _ENDINGS = (".json", ".yaml", ".yml")
-_STORE = {"results", "sets"}
 _EXPECTED = "expected an eval set (an object with `id` and `cases`)"
 _TRACES = {"case_results": "a results document", "invocation": "traces"}
 _OTHER_KINDS = {
@@ -100,31 +98,9 @@ def read_prompts(sources: Sources) -> pl.DataFrame:
     return pl.DataFrame({**rows, "user_messages": pl.Series(messages)}, schema=PROMPTS)
 
 
-def sets_of_stores(sources: Sources) -> list[str]:
-    """Return the `sets/` of every eval store among sources of results, or found where these are searched.
-
-    Raises:
-        SourceError: A directory cannot be searched.
-    """
-    found: dict[str, str] = {}
-    for source in _given(sources):
-        for match in find_matches(source):
-            for folder, folders, _ in walk(match):
-                if set(folders) >= _STORE:
-                    sets = str(Path(folder, "sets"))
-                    found.setdefault(os.path.realpath(sets), sets)
-                    folders.clear()
-    return list(found.values())
-
-
-def _given(sources: Sources) -> list[str]:
-    given: Iterable[Source] = [sources] if isinstance(sources, (str, os.PathLike)) else sources
-    return [os.fspath(source) for source in given]
-
-
 def _files(sources: Sources) -> Iterable[str]:
     found: dict[str, str] = {}
-    for source in _given(sources):
+    for source in (os.fspath(source) for source in listed(sources)):
         if source == STDIN:
             raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
         matches = find_matches(source)
@@ -140,7 +116,7 @@ def _find(source: str) -> Iterable[str]:
         return (found.path for found in find_sources(source))
     paths: list[str] = []
     for folder, folders, files in walk(source):
-        if set(folders) >= _STORE:
+        if set(folders) >= STORE:
             folders[:] = ["sets"]
             continue
         paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118

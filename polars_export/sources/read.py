@@ -27,8 +27,7 @@ class Limits:
     """What is still read.
 
     Attributes:
-        max_record_bytes: How large a record may be. A larger line is passed over and set aside when it is decoded; a
-            larger case result ends the reading of its document.
+        max_record_bytes: How large a record may be. A larger one is passed over and set aside when it is decoded.
         tolerant: Whether a source that begins with something else is read as lines where a later line is a trace.
     """
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from polars_export.decode import parse
 from polars_export.errors import BadRecordError, SourceError
+from polars_export.names import REJECTS
+from polars_export.sources.lines import line_chunks
 from polars_export.sources.scan import JsonScan
-
-if TYPE_CHECKING:
-    from polars_export.sources.stream import Window
+from polars_export.sources.stream import ByteStream, Window, is_piped
 
 __all__ = ["Kind", "NoTracesError", "recognise"]
 
@@ -41,7 +42,7 @@ def recognise(window: Window, *, tolerant: bool = False) -> Kind:
 
     Args:
         window: Is read no further than its limit.
-        tolerant: Take what starts with anything else for lines if a line of what the window can hold is a trace.
+        tolerant: Take what starts with anything else for lines if a later line is a trace.
 
     Raises:
         NoTracesError: It is of a known kind that holds no traces: a report artifact, an eval set, an array, records.
@@ -64,6 +65,8 @@ def _recognised(window: Window) -> Kind:
     scan = JsonScan(window)
     start = scan.skip_space(0)
     if not scan.byte(start):
+        if Path(window.source).name == REJECTS:  # an export writes them also if there are none
+            raise NoTracesError(window.source, "the rejects of an export in which nothing was bad")
         raise SourceError(window.source, "the file is empty")
     line = 1 + window.data.count(b"\n", window.start, window.start + start)
     if scan.byte(start) == b"[":
@@ -71,7 +74,7 @@ def _recognised(window: Window) -> Kind:
             window.source, "a JSON array holds no traces; expected a results document, or a trace a line"
         )
     if scan.byte(start) != b"{":
-        found = bytes(window.view(len(window))[start : start + 20]).split(b"\n")[0].decode("utf-8", "replace")
+        found = bytes(window.view(min(start + 20, len(window)))[start:]).split(b"\n")[0].decode("utf-8", "replace")
         raise BadRecordError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
     seen: set[str] = set()
     try:
@@ -86,9 +89,10 @@ def _recognised(window: Window) -> Kind:
 
 def _starts_with_a_line(window: Window) -> bool:
     """Return whether what a window starts with ends where its line does."""
-    first = bytes(window.view(len(window))).lstrip().partition(b"\n")[0]
+    start = JsonScan(window).skip_space(0)
+    newline = window.data.find(b"\n", window.start + start, window.end)
     try:
-        parse(first)
+        parse(window.view(newline - window.start if newline >= 0 else len(window))[start:])
     except ValueError:
         return False
     return True
@@ -107,11 +111,25 @@ def _holds_a_trace(window: Window) -> bool:
             if _is_trace(memoryview(window.data)[begin:end]):
                 return True
             at = end - window.start
-        if at_end or len(window) > window.limit:
+        if at_end:
             return False
+        if len(window) > window.limit:
+            return _goes_on_with_a_trace(window)
         if found < 0:  # what has been searched need not be searched again, but for the line that goes on
             at = max(at, window.data.rfind(b"\n", window.start, window.end) + 1 - window.start)
         at_end = not window.more()
+
+
+def _goes_on_with_a_trace(window: Window) -> bool:
+    """Look for one in what the window cannot hold, in a second reading; a pipe has none, and may hold one."""
+    if is_piped(window.source):
+        return True
+    with ByteStream(window.source) as again, suppress(SourceError):
+        for chunk in line_chunks(Window(again, window.limit)):
+            lines = (chunk.data[start:end] for start, end in chunk.spans)
+            if not chunk.too_large and any(_OF_A_TRACE in bytes(line) and _is_trace(line) for line in lines):
+                return True
+    return False
 
 
 def _is_trace(line: memoryview) -> bool:
@@ -133,6 +151,8 @@ def _other(source: str, keys: set[str]) -> SourceError:
         what = "a report artifact holds no traces; export the eval results that it was made from"
     elif {"id", "cases"} <= keys:
         what = "an eval set holds no traces; export the results of its runs"
+    elif {"source", "error", "raw"} <= keys:
+        what = "the rejects of an export hold no traces"
     elif keys & {"messages", "conversations", "chosen"}:
         what = "the records of an export hold no traces"
     else:

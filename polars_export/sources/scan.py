@@ -20,7 +20,9 @@ DEEPEST = 1_000_000
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SCALAR = re.compile(rb"[^ \t\r\n,:\]}]*+")
+_NO_BRACKET = (b'"', b"")
 _TO_BRACKET = re.compile(  # the next bracket outside strings; a quote that nothing closes, or the end: read on
     rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+([{}\[\]]|"|\Z)', re.DOTALL
 )
@@ -73,16 +75,19 @@ class JsonScan:
 
     def end_of_value(self, at: int) -> int:
         """Return the offset just behind the value that starts at an offset."""
+        while (end := self.end_if_held(at)) is None:
+            self._read_on()
+        return end
+
+    def end_if_held(self, at: int) -> int | None:
+        """Return the same, None if that is an object, array or string of which the window has but a part."""
         first = self.byte(at)
         if first in (b"{", b"["):
-            while (end := self.end_of_nested(at)) is None:
-                self._read_on()
-            return end
-        if first == b'"':
-            while (match := _STRING.match(self.window.data, self.window.start + at, self.window.end)) is None:
-                self._read_on()
-            return match.end() - self.window.start
-        return self._end_of(_SCALAR, at)
+            return self.end_of_nested(at)
+        if first != b'"':
+            return self._end_of(_SCALAR, at)
+        match = _STRING.match(self.window.data, self.window.start + at, self.window.end)
+        return match.end() - self.window.start if match else None
 
     def end_of_nested(self, at: int) -> int | None:
         """Return the offset just behind the object or array at an offset, None if the window has but a part of it."""
@@ -102,6 +107,30 @@ class JsonScan:
             else:
                 break
         return None
+
+    def drop_large(self, kept: int) -> tuple[bytes, int]:
+        """Drop the object, array or string of which the window has a part; return its first bytes and its size."""
+        window, beginning = self.window, bytearray()
+        size = depth = 0
+        in_string = False
+        while not size or depth or in_string:
+            pattern = _REST_OF_STRING if in_string else _TO_BRACKET
+            at = window.start
+            for match in pattern.finditer(window.data, at, window.end):
+                at, found = match.end(), match[1]
+                if in_string or found in _NO_BRACKET:
+                    in_string = (found == b'"') != in_string
+                    break
+                depth += 1 if found in (b"{", b"[") else -1
+                if not depth:
+                    break
+            dropped = at - window.start
+            beginning += window.view(min(dropped, kept - len(beginning)))
+            window.drop(dropped)
+            size += dropped
+            if not dropped:
+                self._read_on()
+        return bytes(beginning), size
 
     def expect(self, byte: bytes, at: int, what: str) -> None:
         """Raise unless this byte stands at an offset."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
+__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "can_be_read_once", "is_piped"]
 
 STDIN = "-"
 
@@ -26,13 +27,19 @@ MAX_RECORD_BYTES = 256_000_000
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PIECE = 1 << 16  # bytes that are unpacked at a time: as many may be lost where the data is damaged
 _HEAD = 4  # bytes: the longest magic
 _OPEN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")  # of this process; /dev/fd/63 is what shells make of <(command)
 
 
 def is_piped(source: str) -> bool:
-    """Return whether a source can be read only once, or only by this process."""
+    """Return whether a source, which is no directory, can be read only once, or only by this process."""
     return source == STDIN or source.startswith(_OPEN_FILES) or not Path(source).is_file()
+
+
+def can_be_read_once(source: str) -> bool:
+    """Return the same of what may also be a directory or a glob."""
+    return os.path.exists(source) and not Path(source).is_dir() and is_piped(source)  # noqa: PTH110 - as names may be too long
 
 
 class ByteStream:
@@ -64,30 +71,44 @@ class ByteStream:
             self._stored = _open(str(spool) if kept else source)
             if start:
                 self._stored.seek(start)
-            head = self._stored.peek(_HEAD)[:_HEAD]
+            head = self._stored.read(_HEAD)  # a pipe may hand out less at first: this waits
+            if self._stored.seekable():
+                self._stored.seek(-len(head), os.SEEK_CUR)
+                self._head = b""
+            else:
+                self._head = head
         except OSError as error:
             raise SourceError(source, error.strerror or str(error)) from error
         is_plain = kept or start
         self.codec = None if is_plain else next((c for magic, c in _MAGIC.items() if head.startswith(magic)), None)
-        # One read a call: between two, signals act.
-        self._readinto: Callable[[memoryview], int] = self._stored.readinto1
+        self._readinto: Callable[[memoryview], int] = self._read_stored
+        self._error: SourceError | None = None
         if self.codec:
             import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
 
-            self._readinto = pa.CompressedInputStream(pa.PythonFile(_KeptOpen(self._stored), "r"), self.codec).readinto
+            self._readinto = pa.CompressedInputStream(
+                pa.PythonFile(_KeptOpen(self._head, self._stored), "r"), self.codec
+            ).readinto
         self.is_stored = not kept and not self.codec and not is_piped(source)
         self._at_start = not start
         self._spool = _Spool(spool) if spool and not kept and (self.codec or is_piped(source)) else None
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end."""
-        filled = 0
+        """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end.
+
+        What precedes damage is handed out before the error is raised.
+        """
+        if self._error:
+            raise self._error
+        filled, most = 0, _PIECE if self.codec else len(buffer)
         try:
-            while filled < len(buffer) and (count := self._readinto(buffer[filled:])):
+            while filled < len(buffer) and (count := self._readinto(buffer[filled : filled + most])):
                 filled += count
         except OSError as error:
             problem = f"damaged {self.codec} data: {error}" if self.codec else error.strerror or str(error)
-            raise SourceError(self.source, problem) from error
+            self._error = SourceError(self.source, problem)
+            if not filled:
+                raise self._error from error
         if self._at_start and bytes(buffer[: len(_BYTE_ORDER_MARK)]) == _BYTE_ORDER_MARK:
             rest = bytes(buffer[len(_BYTE_ORDER_MARK) : filled])
             filled = len(rest)
@@ -97,6 +118,14 @@ class ByteStream:
         if self._spool:
             self._spool.keep(buffer[:filled])
         return filled
+
+    def _read_stored(self, buffer: memoryview) -> int:
+        """Read once: between two reads, signals act."""
+        if not self._head:
+            return self._stored.readinto1(buffer)
+        count = min(len(self._head), len(buffer))
+        buffer[:count], self._head = self._head[:count], self._head[count:]
+        return count
 
     def stored_position(self) -> int:
         """Return how many bytes have been read from the source as it is stored; 0 where that is not known."""
@@ -140,12 +169,17 @@ class _Spool:
 
 
 class _KeptOpen:
-    """A file that Arrow may read but not close."""
+    """A file of which the first bytes have been read, and which Arrow may read but not close."""
 
     closed = False
 
-    def __init__(self, file: io.BufferedReader[io.FileIO]) -> None:
-        self.read = file.read
+    def __init__(self, head: bytes, file: io.BufferedReader[io.FileIO]) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head or self._file.read(size)
 
     def close(self) -> None:
         pass
@@ -156,6 +190,8 @@ def _open(source: str) -> io.BufferedReader[io.FileIO]:
         raise SourceError(source, "standard input is closed")
     if source != STDIN:
         return io.BufferedReader(io.FileIO(source), buffer_size=1 << 16)
+    with suppress(OSError):  # it is none of the system's
+        os.set_blocking(sys.stdin.fileno(), True)  # or nothing for now would pass for the end
     return cast("io.BufferedReader[io.FileIO]", sys.stdin.buffer)
 
 
