@@ -16,7 +16,7 @@ from polars_export.pipeline.job import Description, Job, PartTask
 from polars_export.pipeline.journal import key_of_job
 from polars_export.pipeline.taking import Taking
 from polars_export.sources import find_sources, listed, parts_of, refuse_if_all, size_of
-from polars_export.sources.stream import is_piped
+from polars_export.sources.stream import can_be_read_once, is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def export(
     sources = listed(sources)
     found = find_sources(sources)
     paths = [source.path for source in found]
-    into_directory = check_output(output, paths, sources, overwrite=options.overwrite)
+    into_directory = check_output(output, [*paths, *_beside(options)], sources, overwrite=options.overwrite)
     rejects = rejects_of(output, paths, into_directory=into_directory) if options.skips else None
     account = Account([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
@@ -81,8 +81,13 @@ def export(
     return account.report(output)
 
 
+def _beside(options: ExportOptions) -> list[str]:
+    """Return what is read beside the results."""
+    return [*options.prompts, *([options.tools] if options.tools else [])]
+
+
 def _processes(account: Account, options: ExportOptions) -> int:
-    if account.piped:
+    if account.piped or any(can_be_read_once(path) for path in _beside(options)):
         return 1
     return 1 if account.bytes_stored < _LEAST_FOR_PROCESSES else options.workers or processors()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from polars_export.pipeline.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
 
     from polars_export.options import ExportOptions
     from polars_export.pipeline.seen import Seen
-    from polars_export.pipeline.tally import Tally
     from polars_export.report import ExportReport
     from polars_export.sources import Part, Stored
     from polars_export.writers.assemble import Block
@@ -77,7 +78,8 @@ class Description(NamedTuple):
     seen: Seen
 
 
-class PartAccount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PartAccount:
     """What became of that which a part holds.
 
     Attributes:
@@ -87,10 +89,10 @@ class PartAccount(NamedTuple):
         rejects: File with the records that cannot be used, their lines counted from the first one read; None without.
     """
 
-    tally: Tally
-    passed_over: dict[str, str]
-    lines: dict[int, int]
-    rejects: Path | None
+    tally: Tally = field(default_factory=Tally)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    lines: dict[int, int] = field(default_factory=dict)
+    rejects: Path | None = None
 
 
 class RenderedPart(NamedTuple):

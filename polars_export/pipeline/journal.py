@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.options import Target
 from polars_export.pipeline.job import PartTask
+from polars_export.sources.find import eval_sets
 from polars_export.sources.fingerprint import fingerprint, fingerprints
 from polars_export.sources.segments import PART_BYTES
 from polars_export.writers.journal import JournalFile
@@ -101,8 +102,8 @@ def key_of_job(sources: Sequence[str | os.PathLike[str]], options: ExportOptions
     """Return what tells all that decides on the bytes of an output but for the results themselves."""
     known = [versions(), options.as_dict(), PART_BYTES]
     if options.target is not Target.REFERENCE:
-        beside = [*options.prompts, *([options.tools] if options.tools else [])]
-        known += [fingerprints(beside), [] if options.prompts else fingerprints(sources, inside="sets")]
+        beside = [*eval_sets(options.prompts, sources), *([options.tools] if options.tools else [])]
+        known += [beside, fingerprints(beside)]
     return _digest(known)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.prompting import Context
-from polars_export.sources import listed
-from polars_export.sources.prompts import PROMPTS, read_prompts, sets_of_stores
+from polars_export.sources.find import eval_sets
+from polars_export.sources.prompts import PROMPTS, read_prompts
 from polars_export.sources.tools import read_tools
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ def known_prompts(sources: Sources, prompts: Sources) -> Context | None:
     Raises:
         InputError: An eval set cannot be used.
     """
-    given = listed(prompts) or sets_of_stores(sources)
+    given = eval_sets(prompts, sources)
     return Context(read_prompts(given)) if given else None

@@ -10,8 +10,7 @@ from polars_export.decode import TraceDecoder
 from polars_export.detail import Detail
 from polars_export.flatten import Batch, flatten
 from polars_export.pipeline.prompts import known_prompts
-from polars_export.pipeline.rejects import StopAtFirst
-from polars_export.pipeline.tally import Tally
+from polars_export.pipeline.rejects import raise_first
 from polars_export.schema import TRACES, TURNS, polars_schema
 from polars_export.sources import Reading, Segment, find_sources, listed, refuse_if_all, size_of
 from polars_export.tables import Tables
@@ -71,7 +70,7 @@ def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
     traces_read = 0
     for chunk in _chunks(sources):
         decoded = decoder.decode(chunk)
-        StopAtFirst().records(Tally(), decoded)
+        raise_first(decoded)
         tables = Tables.of(flatten(decoded.traces, Detail.FULL, first_trace=traces_read, chunk=chunk))
         traces_read += len(tables)
         if context:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from polars_export.sources import Segment
     from polars_export.writers.rejects import PartRejects
 
-__all__ = ["Rejects", "SetAside", "StopAtFirst"]
+__all__ = ["Rejects", "SetAside", "StopAtFirst", "raise_first"]
 
 
 class Rejects(Protocol):
@@ -34,6 +34,16 @@ class Rejects(Protocol):
         ...
 
 
+def raise_first(*decoded: Decoded) -> None:
+    """Check that nothing was rejected as one chunk was decoded, perhaps several times.
+
+    Raises:
+        BadRecordError: The first record that was.
+    """
+    if rejected := _in_order(*decoded):
+        raise rejected[0].error
+
+
 class StopAtFirst:
     """Raises."""
 
@@ -42,17 +52,14 @@ class StopAtFirst:
 
     def records(self, tally: Tally, *decoded: Decoded) -> None:
         """Raise the error of the first record that was rejected."""
-        del tally
-        if rejected := _in_order(*decoded):
-            self._raise(rejected[0].error)
+        try:
+            raise_first(*decoded)
+        except BadRecordError as error:
+            self.rest(tally, error)
 
     def rest(self, tally: Tally, error: InputError) -> None:
-        """Raise the error."""
+        """Raise the error with the line in its file: a segment does not know those before it."""
         del tally
-        self._raise(error)
-
-    def _raise(self, error: InputError) -> None:
-        """Raise an error that names the line in its file: a segment does not know those before it."""
         if isinstance(error, BadRecordError) and error.line is not None and self.segment and self.segment.start:
             line = error.line + lines_before(self.segment)
             raise BadRecordError(error.file, line, error.json_path, error.expected, error.found) from None

@@ -68,7 +68,7 @@ class Qualifying:
         for chunk in chunks:
             tally.traces_read += len(chunk.spans)
             rows.add(self._decoded(chunk, tally, rejects))
-            size += len(chunk.data)
+            size += chunk.spans[-1][1] - chunk.spans[0][0] if chunk.spans else 0
             if size >= BATCH_BYTES:
                 yield from self._batch(rows, tally)
                 size = 0
@@ -80,12 +80,11 @@ class Qualifying:
         Where bad records are left out, those that qualify are decoded in full too, so that none of them is chosen.
         """
         tally.traces_read += len(chunk.spans)
-        outlines = self._in_outline.decode(chunk)
         if not self._options.skips:
+            outlines = self._in_outline.decode(chunk)
             rejects.records(tally, outlines)
             return outlines
-        decoded = self._in_full.decode(outlines.chunk.only(self._good(outlines)))
-        rejects.records(tally, outlines, decoded)
+        outlines, decoded = self._in_two_steps(chunk, tally, rejects)
         return _without(outlines, {rejected.position for rejected in decoded.rejected})
 
     def _decoded(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Sequence[TraceOutline]:
@@ -93,12 +92,16 @@ class Qualifying:
             decoded = self._in_full.decode(chunk)
             if not decoded.rejected:
                 return decoded.traces
-        outlines = self._in_outline.decode(chunk)
-        good = self._good(outlines)
-        decoded = self._in_full.decode(outlines.chunk.only(good))
-        rejects.records(tally, outlines, decoded)
-        self._leave_out(len(outlines.traces), len(good), tally)
+        outlines, decoded = self._in_two_steps(chunk, tally, rejects)
+        self._leave_out(len(outlines.traces), len(decoded.traces) + len(decoded.rejected), tally)
         return decoded.traces
+
+    def _in_two_steps(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> tuple[Decoded, Decoded]:
+        """Decode all traces of a chunk in outline, and those that qualify in full; reject what is bad in either."""
+        outlines = self._in_outline.decode(chunk)
+        decoded = self._in_full.decode(outlines.chunk.only(self._good(outlines)))
+        rejects.records(tally, outlines, decoded)
+        return outlines, decoded
 
     def _good(self, outlines: Decoded) -> list[int]:
         """Return the indices of the traces that qualify."""

@@ -17,7 +17,7 @@ from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.cases import case_digest
 from polars_export.pipeline.job import PartAccount, RenderedPart, SkimmedPart
 from polars_export.pipeline.prompts import context_of
-from polars_export.pipeline.rejects import SetAside, StopAtFirst
+from polars_export.pipeline.rejects import SetAside, StopAtFirst, raise_first
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.repository import describe, splits_of
 from polars_export.pipeline.seen import Seen
@@ -29,7 +29,6 @@ from polars_export.pipeline.stages import (
     prompted_traces,
     scored,
 )
-from polars_export.pipeline.tally import Tally
 from polars_export.report import LeftOut
 from polars_export.scoring import qualifies
 from polars_export.selection import CASE
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from polars_export.pipeline.job import ChosenTask, Description, Job, PartTask
     from polars_export.pipeline.rejects import Rejects
     from polars_export.pipeline.render import Piece
+    from polars_export.pipeline.tally import Tally
     from polars_export.prompting import Context
     from polars_export.sources import Part, Segment
 
@@ -104,7 +104,7 @@ class Workshop:
         """
         del told  # these bytes have been counted
         with paused_collection():
-            return self._written(task.number, self._chosen(task), PartAccount(Tally(), {}, {}, None))
+            return self._written(task.number, self._chosen(task), PartAccount())
 
     def skim_part(self, task: PartTask, told: Told) -> SkimmedPart:
         """Return what decides on the choice among all traces.
@@ -141,7 +141,7 @@ class Workshop:
         """
         del told
         decoder = TraceDecoder(detail_of(self._options))
-        account, rejects = PartAccount(Tally(), {}, {}, None), StopAtFirst()
+        account, rejects = PartAccount(), StopAtFirst()
         for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None):
             rejects.records(account.tally, decoder.decode(chunk))
 
@@ -181,11 +181,11 @@ class Workshop:
     def _opened(self, number: int) -> Iterator[tuple[PartAccount, Rejects]]:
         """Open the account of a part, and what takes the records that cannot be used."""
         if not self._options.skips:
-            yield PartAccount(Tally(), {}, {}, None), StopAtFirst()
+            yield PartAccount(), StopAtFirst()
             return
         path = self._job.parts / f"{number:06d}-rejects"
         with closing(PartRejects(path, self._job.output)) as file:
-            yield PartAccount(Tally(), {}, {}, path), SetAside(file)
+            yield PartAccount(rejects=path), SetAside(file)
 
     def _spool(self, segment: Segment) -> Path | None:
         """Return where a source is kept that must be read twice and cannot be, or only from its beginning."""
@@ -216,7 +216,7 @@ class Workshop:
             rows = Rows(detail, sort_arguments=context is None)
             for chunk in chosen_chunks(map(Place._make, in_files.select(*_PLACES).iter_rows()), task.stored):
                 decoded = decoder.decode(chunk)
-                StopAtFirst().records(Tally(), decoded)
+                raise_first(decoded)
                 rows.add(decoded.traces)
             tables = Tables.of(rows.batch()).take(in_files["row"].arg_sort())
             yield Tables(context.join(tables.traces), tables.turns) if context else tables

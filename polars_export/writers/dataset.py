@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from polars_export.errors import OptionError, OutputError
 from polars_export.writers.assemble import assembler
 from polars_export.writers.disk import flush_to_disk, reported
+from polars_export.writers.work_directory import put_aside, put_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,6 +91,8 @@ def _check_existing(path: Path, output: str, *, overwrite: bool) -> None:
     if any(path.iterdir()):
         if not overwrite:
             raise OutputError(output, "is a directory that is not empty; --overwrite replaces all of it")
+        if not os.access(path, os.W_OK):  # nor moved, as it tells where it is
+            raise OutputError(output, "is a directory that cannot be written to")
         if (path / ".git").exists():  # the clone of a hub repository: its history would go too
             raise OutputError(output, "is a git clone; export to another directory and copy the files")
 
@@ -201,30 +204,27 @@ class _SplitWriter:
         self._rows = self._bytes = 0
 
 
-def publish_directory(new: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a directory its name, when all that it holds is on disk; what had the name before then has that of `new`."""
+def publish_directory(new: Path, path: Path, work: Path, *, overwrite: bool) -> None:
+    """Give a directory its name, when all that it holds is on disk; what had the name before is then in `work`."""
     for file in new.iterdir():
         flush_to_disk(file)  # `data` among them; the shards are on disk already
     flush_to_disk(new)
     if overwrite and path.is_dir() and any(path.iterdir()):
-        _exchange(new, path)
+        _exchange(new, path, work)
     else:
         new.rename(path)  # takes the place of an empty directory, refuses any other
     flush_to_disk(path.parent)
 
 
-def _exchange(new: Path, old: Path) -> None:
+def _exchange(new: Path, old: Path, work: Path) -> None:
     """Swap two directories: in one step where the kernel can, else by renaming, with no directory for an instant."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc 2.28
     if renameat2 is not None:
         renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
         if renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0:
             return
-    aside = new.with_suffix(".old")
-    old.rename(aside)
+    put_aside(work, old)
     try:
         new.rename(old)
-    except BaseException:
-        aside.rename(old)
-        raise
-    aside.rename(new)
+    finally:
+        put_back(work, old)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 __all__ = ["Interrupts"]
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -27,7 +28,17 @@ class Interrupts:
     def come_too_late(self) -> None:
         """Take no notice of interrupts until the end of the block."""
         with suppress(ValueError):  # not the main thread, which alone is ever interrupted
-            self._handlers = {number: signal.signal(number, _too_late) for number in _NUMBERS}
+            for number in _NUMBERS:
+                self._handlers.setdefault(number, signal.signal(number, _too_late))
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """After an error let nothing interrupt what clears up around this block."""
+        try:
+            yield
+        except BaseException:
+            self.come_too_late()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from polars_export.errors import OptionError, OutputError
+from polars_export.names import REJECTS
 from polars_export.writers.assemble import assembler
 from polars_export.writers.continued import Files
 from polars_export.writers.dataset import DatasetWriter, check_directory, publish_directory
-from polars_export.writers.disk import flush_to_disk, reported
+from polars_export.writers.disk import flush_to_disk, keep_mode, reported
 from polars_export.writers.interrupts import Interrupts
-from polars_export.writers.rejects import REJECTS
 from polars_export.writers.work_directory import work_directory
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ def check_output(
     """
     if output == STDOUT:
         return False
+    if not output:
+        raise OptionError("output", "expected a name; found ''")
+    with reported(output):
+        return _check_named(output, sources, named, overwrite=overwrite)
+
+
+def _check_named(
+    output: str, sources: Sequence[str], named: Sequence[str | os.PathLike[str]], *, overwrite: bool
+) -> bool:
     path = Path(output)
     into_directory = not output.endswith(_ENDINGS)
     if into_directory:
@@ -72,13 +81,12 @@ def check_output(
 
 
 def _check_file(path: Path, output: str) -> None:
-    with reported(output):
-        if path.is_dir():
-            raise OutputError(output, "is a directory")
-        if not path.parent.is_dir():
-            raise OutputError(output, f"the directory {path.parent} does not exist")
-        if not os.access(path.parent, os.W_OK):
-            raise OutputError(output, f"the directory {path.parent} cannot be written to")
+    if path.exists() and not path.is_file():
+        raise OutputError(output, "is a directory" if path.is_dir() else "is no regular file")
+    if not path.parent.is_dir():
+        raise OutputError(output, f"the directory {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(output, f"the directory {path.parent} cannot be written to")
 
 
 def _is_among(path: Path, sources: Sequence[str]) -> bool:
@@ -95,8 +103,9 @@ def rejects_of(output: str, sources: Sequence[str], *, into_directory: bool) -> 
         raise OptionError("on_error", "skip writes bad records to a file beside the output; name an output")
     if into_directory:
         return str(Path(output) / REJECTS)
-    path = Path(output).with_name(REJECTS)
-    if path == Path(output) or _is_among(path, sources):
+    file = Path(os.path.realpath(output)) if Path(output).is_symlink() else Path(output)  # as it is published
+    path = file.with_name(REJECTS)
+    if path == file or _is_among(path, sources):
         raise OptionError("on_error", f"skip would write bad records to {path}, which is in use; name another output")
     return str(path)
 
@@ -141,7 +150,7 @@ class FileWriter:
                 self._assembler.add(data)
                 self._unflushed += len(data)
             self._file.flush()
-            if self._unflushed > _FLUSHED and self._file.seekable():
+            if self._unflushed > _FLUSHED and self._name != _NAME_OF_STDOUT:
                 os.fsync(self._file.fileno())
                 self._unflushed = 0
 
@@ -172,8 +181,10 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
         OutputError: It could not be written; another export is writing to it; or a directory has been filled since it
             was checked.
     """
-    path = None if output == STDOUT else Path(os.path.realpath(output))  # a link stays a link
-    with Interrupts() as interrupts, work_directory(output, path, key, resume=resume) as work:
+    with reported(output):
+        path = None if output == STDOUT else Path(os.path.realpath(output))  # a link stays a link
+    key = f"{key} {'directory' if plan else file_type_of(output)}"
+    with Interrupts() as interrupts, work_directory(output, path, key, resume=resume) as work, interrupts.held_back():
         if path is None:
             with _standard_output() as file:
                 yield from _into_file(output, file, work, Files(taken_up=False))
@@ -188,9 +199,9 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
             interrupts.come_too_late()
             with reported(output):
                 work.journal.unlink(missing_ok=True)  # what is about to leave this directory cannot be taken up
-                _publish_beside(_rejects_of(work), new)
-                _keep_mode(path, new)
-                publish_directory(new, path, overwrite=plan.overwrite)
+                _publish_beside(_rejects_of(work), new / REJECTS)
+                with _mode_kept(path, new):
+                    publish_directory(new, path, work.path, overwrite=plan.overwrite)
         else:
             with reported(output):
                 file = files.open(new)
@@ -199,9 +210,9 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
             interrupts.come_too_late()
             with reported(output):
                 work.journal.unlink(missing_ok=True)  # as above
-                _keep_mode(path, new)
+                keep_mode(path, new)
                 flush_to_disk(new)
-                _publish_beside(_rejects_of(work), path.parent)
+                _publish_beside(_rejects_of(work), path.with_name(REJECTS), path)
                 new.replace(path)
                 flush_to_disk(path.parent)
 
@@ -243,18 +254,24 @@ def _rejects_of(work: Work) -> Path:
     return work.path / "beside" / REJECTS
 
 
-def _publish_beside(rejects: Path, directory: Path) -> None:
-    """Put the rejects, if there is such a file, beside the data, before the data appear."""
+def _publish_beside(rejects: Path, place: Path, output: Path | None = None) -> None:
+    """Put the rejects, if there is such a file, in their place, before the data appear.
+
+    They are as private as the rejects that they replace, or where there are none, as the file that is replaced beside.
+    """
     if rejects.exists():
-        _keep_mode(directory / rejects.name, rejects)
+        keep_mode(place if output is None or place.exists() else output, rejects)
         flush_to_disk(rejects)
-        rejects.replace(directory / rejects.name)
+        rejects.replace(place)
 
 
-def _keep_mode(path: Path, new: Path) -> None:
-    """Let a new file or directory be as private as the one that it replaces."""
-    if path.exists():
-        new.chmod(stat.S_IMODE(path.stat().st_mode))
+@contextmanager
+def _mode_kept(path: Path, new: Path) -> Iterator[None]:
+    """Let a new directory be as private as the one that it replaces, but for its owner only when it has replaced it."""
+    mode = keep_mode(path, new, stat.S_IRWXU)
+    yield
+    if mode is not None:
+        path.chmod(mode)
 
 
 def _compression_of(output: str) -> str | None:

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-
-__all__ = ["REJECTS", "PartRejects", "Reject", "RejectsFile"]
-
-REJECTS = "rejects.jsonl"
-"""What the file is called: it lies beside a file, or in a directory."""
+__all__ = ["PartRejects", "Reject", "RejectsFile"]
 
 
 class Reject(msgspec.Struct, kw_only=True):
@@ -40,7 +36,7 @@ class Reject(msgspec.Struct, kw_only=True):
 
 
 class PartRejects:
-    """Writes what a part rejects, with lines as they count in their segment; a context manager.
+    """Writes what a part rejects, with lines as they count in their segment.
 
     Raises:
         OutputError: The file could not be written.

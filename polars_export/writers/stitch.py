@@ -97,7 +97,7 @@ class ParquetStitcher:
         data = memoryview(encoded).cast("B")
         footer, footer_start = self._read_footer(data)
         row_groups: list[Struct] = footer[_FileMetaData.ROW_GROUPS][1].values
-        columns: list[Struct] = [fields for group in row_groups for fields in group[_RowGroup.COLUMNS][1].values]
+        columns = _columns(footer)
         pages = data[len(_MAGIC) : _end_of_pages(columns, footer_start)]
         shift = self._size - len(_MAGIC)
         chunks = [_moved(fields, data, shift) for fields in columns]
@@ -137,7 +137,7 @@ class ParquetStitcher:
 
     def _read_footer(self, data: memoryview) -> tuple[Struct, int]:
         """Return the footer, from the second file on without what comes before the rows, and where it starts."""
-        start = len(data) - _TAIL - int.from_bytes(data[-_TAIL : -len(_MAGIC)], "little")
+        start = _footer_start(data)
         if start < len(_MAGIC) or not data[: len(_MAGIC)] == data[-len(_MAGIC) :] == _MAGIC:
             raise ValueError("not a complete Parquet file")
         encoded = bytes(data[start:-_TAIL])
@@ -162,11 +162,20 @@ class ParquetStitcher:
 
 def end_of(encoded: bytes) -> bytes:
     """Return what follows the pages in a complete Parquet file: enough to add the file where its pages are already."""
-    length = int.from_bytes(encoded[-_TAIL : -len(_MAGIC)], "little")
-    footer, _ = thrift.decode(encoded[-_TAIL - length : -_TAIL], 0)
-    groups: list[Struct] = footer[_FileMetaData.ROW_GROUPS][1].values
-    columns = [fields for group in groups for fields in group[_RowGroup.COLUMNS][1].values]
-    return encoded[_end_of_pages(columns, len(encoded) - _TAIL - length) :]
+    start = _footer_start(encoded)
+    footer, _ = thrift.decode(encoded[start:-_TAIL], 0)
+    return encoded[_end_of_pages(_columns(footer), start) :]
+
+
+def _footer_start(encoded: bytes | memoryview) -> int:
+    return len(encoded) - _TAIL - int.from_bytes(encoded[-_TAIL : -len(_MAGIC)], "little")
+
+
+def _columns(footer: Struct) -> list[Struct]:
+    """Return the column chunks of all row groups."""
+    return [
+        fields for group in footer[_FileMetaData.ROW_GROUPS][1].values for fields in group[_RowGroup.COLUMNS][1].values
+    ]
 
 
 def _head(footer: Struct) -> bytes:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from polars_export.errors import OutputError
+from polars_export.names import UNDER_WAY
 from polars_export.writers.disk import reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Work", "work_directory"]
+__all__ = ["Work", "put_aside", "put_back", "work_directory"]
 
-_LOCK, _KEY, _PARTS = "lock", "key", "parts"
+_LOCK, _KEY, _PARTS, _OLD = "lock", "key", "parts", "old"
 
 _OURS_ALONE, _ANYBODY = 0o700, 0o777  # without the bit by which a folder passes on its group
 
@@ -59,9 +60,11 @@ def work_directory(output: str, path: Path | None, key: str, *, resume: bool) ->
         OutputError: Another export into the output is under way, or the directory cannot be made or removed.
     """
     with reported(output):
-        work, lock = _locked(output, path) if path else (Path(tempfile.mkdtemp(prefix=".polars-export-")), None)
+        work, lock = _locked(output, path) if path else (Path(tempfile.mkdtemp(prefix=UNDER_WAY)), None)
     try:
         with reported(output):
+            if path:
+                put_back(work, path)
             opened = _opened(work, key, resume=resume)
         yield opened
     except BaseException:
@@ -100,17 +103,38 @@ def _remove(work: Path) -> None:
             raise
 
 
+def put_aside(work: Path, path: Path) -> None:
+    """Move what an output replaces into its work directory, where there is no way to exchange the two."""
+    path.rename(work / _OLD)
+
+
+def put_back(work: Path, path: Path) -> None:
+    """Put back what was moved, if nothing has taken its place."""
+    if (work / _OLD).exists() and not path.exists():
+        (work / _OLD).rename(path)
+
+
 def _remove_one(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
+        _open_up(path)
         shutil.rmtree(path)
     else:
         path.unlink()
 
 
+def _open_up(path: Path) -> None:
+    """Make a directory and those in it such that what they hold can be removed; those of others may be so already."""
+    with suppress(PermissionError):
+        path.chmod(_OURS_ALONE)
+    for folder in path.iterdir():
+        if folder.is_dir() and not folder.is_symlink():
+            _open_up(folder)
+
+
 def _locked(output: str, path: Path) -> tuple[Path, int | None]:
     """Return the directory and its lock, None where the file system has no locks."""
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]  # the name itself might become too long
-    work = path.parent / f".polars-export-{name}"
+    work = path.parent / f"{UNDER_WAY}{name}"
     while True:
         try:
             work.mkdir(mode=_OURS_ALONE)
