@@ -23,7 +23,7 @@ from tests.faults.accounts import WORK_DIRECTORY, check_account, contents, lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PART_BYTES = 20_000
+PART_BYTES = 30_000
 PATIENCE = 300
 """Seconds after which something that has to happen soon is taken for something that never will."""
 
@@ -44,12 +44,13 @@ import importlib, os, signal, sys
 importlib.import_module("polars_export.pipeline.export")._LEAST_FOR_PROCESSES = 0
 importlib.import_module("polars_export.sources.segments").PART_BYTES = {PART_BYTES}
 """
-_COMMAND = "from polars_export.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+_COMMAND = "from polars_export.cli import run\nrun()\n"
 
 # Counts those changes that the process is about to make to files which match a pattern, and sends it a signal before
 # one of them.
 _COUNTING = """
-import atexit, re
+import re
+from polars_export import process
 seen, last, pattern = 0, int(os.environ["LAST"]), re.compile(os.environ["PATTERN"])
 changes = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "shutil.rmtree", "fcntl.flock"}
 def count(event, arguments):
@@ -60,7 +61,11 @@ def count(event, arguments):
         seen += 1
         if seen == last:
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-atexit.register(lambda: print(seen, file=sys.stderr))
+end = process.end
+def tell(status):
+    print(seen, file=sys.stderr)
+    end(status)
+process.end = tell
 sys.addaudithook(count)
 """
 
@@ -107,16 +112,30 @@ def start(
     )
 
 
+@contextmanager
+def stopped(scene: Scene, like: str, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an export that stops itself before the first of its changes to files that match a pattern; yield it then.
+
+    So what is done to it next meets it there, however busy the machine is. It goes on with SIGCONT.
+    """
+    with start(*scene.arguments(*more), change=1, like=like, number=signal.SIGSTOP) as process:
+        try:
+            wait_until_stopped(process)
+            yield process
+        finally:
+            process.kill()
+
+
 def processes_of(session: int) -> set[int]:
     """Return the processes of a session that have not ended: a command's own, and the workers that it has started."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            state, _, _, its_session = path.read_text(encoding="utf-8").rpartition(")")[2].split()[:4]
+            state, _, _, its_session = _stat_of(int(path.name))[:4]
         except OSError:  # it has ended meanwhile
             continue
         if state != "Z" and int(its_session) == session:
-            found.add(int(path.parent.name))
+            found.add(int(path.name))
     return found
 
 
@@ -127,15 +146,18 @@ def wait_for_the_last_of(session: int) -> None:
         time.sleep(0.02)
 
 
-def wait_until_there(folder: Path, pattern: str, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until a file is there; return False if the process ends before that."""
+def wait_until_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has been stopped by a signal, which it must be before it ends."""
     deadline = time.monotonic() + PATIENCE
-    while not list(folder.glob(pattern)):
-        if process.poll() is not None:
-            return False
+    while (state := _stat_of(process.pid)[0]) != "T":
+        assert state != "Z", "it has ended"
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    return True
+
+
+def _stat_of(process: int) -> list[str]:
+    """Return what follows the name of a process in the system's account of it: first its state."""
+    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
 def runs(count: int, said: str = "word", *, bad: bool = True) -> bytes:

@@ -230,7 +230,13 @@ def test_a_broken_first_line_costs_no_other(broken: bytes, tmp_path: Path, outpu
 IN_DOCUMENTS = [name for name, bad in BAD_LINES.items() if bad.json_path != "$" and "scored trace" not in name]
 
 
-@pytest.mark.parametrize("name", [*IN_DOCUMENTS, "NaN", "invalid UTF-8", "a low surrogate alone", "arrays in arrays"])
+NOT_AN_OBJECT = ["a number", "a string", "an array", "null"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*IN_DOCUMENTS, *NOT_AN_OBJECT, "NaN", "invalid UTF-8", "a low surrogate alone", "arrays in arrays"],
+)
 def test_a_bad_case_result_of_a_document_costs_no_other(
     name: str, tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

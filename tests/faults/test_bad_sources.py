@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,7 +132,7 @@ DAMAGED: dict[str, bytes] = {
     "a document that ends before its case results": b'{"eval_set_id": "set", "case_results": [',
     "a compressed document that ends early": gzip.compress(DOCUMENT[: len(DOCUMENT) // 2]),
     "a document broken between two case results": DOCUMENT.replace(b"  },\n  {", b"  }\n  {", 1),
-    "a document with words between two case results": DOCUMENT.replace(b"  },\n  {", b"  }, oops\n  {", 1),
+    "a document with words between two case results": DOCUMENT.replace(b"  },\n  {", b"  } oops,\n  {", 1),
     "a document that names no eval set": DOCUMENT.replace(b'"eval_set_id"', b'"eval_set"', 1),
 }
 
@@ -380,3 +382,41 @@ def test_a_named_pipe_in_a_directory_does_not_hold_an_export_up(three: Three) ->
     command += ["--output", str(three.output), "--on-error", "skip"]
     subprocess.run(command, check=True, timeout=60, capture_output=True)
     assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], "chatml", 0.0)
+
+
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.2, marks=pytest.mark.long), 0.5, pytest.param(0.9, marks=pytest.mark.long)]
+)
+@pytest.mark.parametrize("kind", ["lines", "a document"])
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_what_can_be_unpacked_of_damaged_data_is_exported(codec: str, kind: str, share: float, tmp_path: Path) -> None:
+    """But for what is unpacked at one time, which is little."""
+    random = Random(1)  # noqa: S311 - text that does not shrink much
+    runs = [case_result(str(n), turn(random.randbytes(500).hex())) for n in range(2_000)]
+    plain = lines_of(runs) if kind == "lines" else json.dumps(document(*runs)).encode()
+    packed = gzip.compress(plain, 1) if codec == "gzip" else zstd(plain)
+    source = tmp_path / "source"
+    source.write_bytes(packed[: int(len(packed) * share)])
+    (tmp_path / "out").mkdir()
+    report = export(source, tmp_path / "out/out.jsonl", pe.ExportOptions("chatml", on_error="skip"))
+    lost = 200_000 / len(plain)  # a block of zstd holds 128 KB
+    assert (share - 0.02 - lost) * len(runs) < report.exported < (share + 0.02) * len(runs)
+    assert report.left_out == {"invalid": 1}
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
+@pytest.mark.parametrize("blocking", [True, False])
+def test_what_is_piped_may_come_slowly(compress: Callable[[bytes], bytes], *, blocking: bool, tmp_path: Path) -> None:
+    data = compress(lines_of(BEFORE * 100))
+    readable, writable = os.pipe()
+    os.set_blocking(readable, blocking)
+    command = [sys.executable, "-m", "polars_export", "export", "-", "--format", "chatml", "--output", "-"]
+    with subprocess.Popen(command, stdin=readable, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        os.close(readable)
+        with open(writable, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
+            for some in (data[:1], data[1:3], data[3 : len(data) // 2], data[len(data) // 2 :]):
+                pipe.write(some)
+                time.sleep(0.1)
+        assert process.stdout
+        assert process.stdout.read().count(b"\n") == 100 * len(BEFORE)
+    assert process.returncode == 0

@@ -140,7 +140,7 @@ def fuzz_lines(seed: int, count: int, settings: list[Setting], folder: Path) -> 
 def fuzz_document(seed: int, count: int, settings: list[Setting], folder: Path) -> Counter[Verdict]:
     """Do the same with those that can be elements of an array without breaking it."""
     elements = [line.strip(b" \t\r") for line in lines_for(seed, count)]
-    elements = [element for element in elements if _is_object(element)]
+    elements = [element for element in elements if _is_json(element)]
     source = folder / "document.json"
     parts = [element if number % 7 else element + b"\n  " for number, element in enumerate(elements)]
     source.write_bytes(b'{"eval_set_id": "set", "case_results": [' + b", ".join(parts) + b"]}")
@@ -151,16 +151,17 @@ def fuzz_document(seed: int, count: int, settings: list[Setting], folder: Path) 
     return Counter(judged.verdict for judged in verdicts)
 
 
-def _is_object(element: bytes) -> bool:
+def _is_json(element: bytes) -> bool:
     try:
-        return isinstance(json.loads(element.decode("utf-8", "surrogateescape")), dict)
+        json.loads(element.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return False
+    return True
 
 
 def test_damaged_lines_cost_only_themselves(tmp_path: Path) -> None:
-    counts = fuzz_lines(1, 2_500, SHORT, tmp_path)
-    assert min(counts[Verdict.VALID], counts[Verdict.BELOW], counts[Verdict.INVALID]) > 200
+    counts = fuzz_lines(1, 1_000, SHORT, tmp_path)
+    assert min(counts[Verdict.VALID], counts[Verdict.BELOW], counts[Verdict.INVALID]) > 80
 
 
 def test_damaged_case_results_cost_only_themselves(tmp_path: Path) -> None:

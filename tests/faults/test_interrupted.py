@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,17 +16,16 @@ from tests.faults.processes import (
     processes_of,
     runs,
     start,
+    stopped,
     undisturbed,
     wait_for_the_last_of,
-    wait_until_there,
 )
-
-if TYPE_CHECKING:
-    import subprocess
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 INTERRUPTED = b"polars-export: interrupted; the output is as it was\n"
+COUNTED = b"1\n"
+"""What an export that was stopped says in the end: how many changes it met that it could have been stopped before."""
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +42,8 @@ def scene_of(source: Path, output: Path, expected: dict[str, bytes] | None = Non
     return scene
 
 
-def at_work(scene: Scene, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until an export is at work on its parts."""
-    return wait_until_there(scene.output.parent, ".polars-export-*/parts*/*", process)
+AT_WORK = "open .*/journal'"
+"""What an export is about to do when it has the first of its parts, while its workers are at work on others."""
 
 
 def check_untouched(scene: Scene) -> None:
@@ -59,45 +56,45 @@ def test_interrupted_it_cleans_up_and_leaves_the_old_output(
     name: str, number: int, source: Path, tmp_path: Path
 ) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with start(*scene.arguments()) as process:
+    with stopped(scene, AT_WORK) as process:
         assert process.stderr
-        assert at_work(scene, process)
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         assert process.wait(PATIENCE) == 130
         wait_for_the_last_of(process.pid)
-        assert process.stderr.read() == INTERRUPTED
+        assert process.stderr.read() == INTERRUPTED + COUNTED
     check_untouched(scene)
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
 def test_interrupted_again_and_again_it_cleans_up_all_the_same(name: str, source: Path, tmp_path: Path) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with start(*scene.arguments()) as process:
+    with stopped(scene, AT_WORK) as process:
         assert process.stderr
-        assert at_work(scene, process)
+        process.send_signal(signal.SIGCONT)
         for _ in range(200):
             process.send_signal(signal.SIGINT)
             time.sleep(0.001)
         assert process.wait(PATIENCE) in {130, -signal.SIGINT}  # the last may meet it when all is done
         wait_for_the_last_of(process.pid)
-        assert process.stderr.read() == INTERRUPTED
+        assert process.stderr.read() in {INTERRUPTED, INTERRUPTED + COUNTED}
     check_untouched(scene)
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
 def test_a_worker_that_is_killed_ends_the_export(name: str, source: Path, tmp_path: Path) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with start(*scene.arguments()) as process:
+    with stopped(scene, AT_WORK) as process:
         assert process.stderr
-        assert at_work(scene, process)
         workers = processes_of(process.pid) - {process.pid}
         assert len(workers) == 2
         os.kill(min(workers), signal.SIGKILL)
+        process.send_signal(signal.SIGCONT)
         assert process.wait(PATIENCE) == 5
         wait_for_the_last_of(process.pid)
-        message = process.stderr.read()
+        message, counted = process.stderr
     assert message.startswith(b"polars-export: a worker process was killed by signal 9")
-    assert message.count(b"\n") == 1
+    assert counted == COUNTED
     check_untouched(scene)
 
 
@@ -115,7 +112,7 @@ def interrupt(scene: Scene, change: int, like: str = "") -> None:
     assert scene.check_left() == []
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+@pytest.mark.parametrize("name", [pytest.param("out.jsonl", marks=pytest.mark.long), "out"])
 def test_interrupted_when_it_has_published_it_does_not_say_that_it_has_not(
     name: str, source: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ import polars_export as pe
 from polars_export.cli import main
 from tests.builders import case_result, write_lines
 from tests.faults.accounts import WORK_DIRECTORY, export, lines_of, rows_in
-from tests.faults.processes import PATIENCE, start
+from tests.faults.processes import PATIENCE, start, wait_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def meets_another(change: int, like: str, name: str, source: Path, folder: Path)
     command = ["export", source, "--format", "chatml", "--overwrite", "--output", folder / name]
     with start(*command, change=change, like=like, number=signal.SIGSTOP) as process:
         assert process.stderr
-        wait_until_stopped(process.pid)
+        wait_until_stopped(process)
         try:
             pe.export(source, folder / name, OPTIONS)
         except pe.OutputError as error:
@@ -127,13 +127,6 @@ def meets_another(change: int, like: str, name: str, source: Path, folder: Path)
     assert (status, message.count(b"\n")) == (0, 1), message  # the one line tells the number of changes
     assert [path.name for path in folder.iterdir()] == [name]
     assert rows_in(folder / name) == 1
-
-
-def wait_until_stopped(process: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @needs_proc
@@ -189,9 +182,12 @@ def test_a_file_that_is_replaced_keeps_its_mode(kept: int, source: Path, folder:
     assert mode(output) == kept
 
 
-def test_rejects_that_are_replaced_keep_their_mode(source: Path, folder: Path) -> None:
-    (folder / "rejects.jsonl").touch()
-    (folder / "rejects.jsonl").chmod(0o600)
+@pytest.mark.parametrize("replaced", ["rejects.jsonl", "out.jsonl"])
+def test_rejects_are_as_private_as_what_they_replace_or_what_is_replaced_beside(
+    replaced: str, source: Path, folder: Path
+) -> None:
+    (folder / replaced).touch()
+    (folder / replaced).chmod(0o600)
     with masked(0o022):
         export(source, folder / "out.jsonl", pe.ExportOptions("chatml", on_error="skip"))
     assert mode(folder / "rejects.jsonl") == 0o600

@@ -1,0 +1,242 @@
+"""Outputs in odd places: nothing of the user's is lost, and nobody sees more than before."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import polars_export as pe
+from polars_export.cli import main
+from polars_export.pipeline import crew
+from polars_export.pipeline.journal import key_of_job
+from polars_export.sources import segments
+from polars_export.writers import open as open_module
+from tests.builders import case_result, turn, write_lines
+from tests.faults.accounts import contents, export
+from tests.faults.test_bad_sources import somebody_else
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+export_module = importlib.import_module("polars_export.pipeline.export")
+
+SKIP = pe.ExportOptions("chatml", on_error="skip", overwrite=True)
+TRL = pe.ExportOptions("chatml", target="trl", missing_prompt="keep")
+as_superuser = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to give files away")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = write_lines(tmp_path / "runs.jsonl", *[case_result(str(number), turn("x")) for number in range(5)])
+    with path.open("ab") as file:
+        file.write(b"{bad\n")
+    return path
+
+
+def test_rejects_stand_beside_the_file_that_a_link_leads_to(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link/out.jsonl").symlink_to(tmp_path / "real/out.jsonl")
+    report = pe.export(source, tmp_path / "link/out.jsonl", SKIP)
+    assert report.rejects == str(tmp_path / "real/rejects.jsonl")
+    assert [path.name for path in (tmp_path / "link").iterdir()] == ["out.jsonl"]
+    other = write_lines(tmp_path / "real/rejects.jsonl", case_result())
+    before = other.read_bytes()
+    with pytest.raises(pe.OptionError, match=r"skip would write bad records to .*real/rejects\.jsonl, which is in use"):
+        pe.export([source, other], tmp_path / "link/out.jsonl", SKIP)
+    (tmp_path / "link/data.jsonl").symlink_to(tmp_path / "real/rejects.jsonl")
+    with pytest.raises(pe.OptionError, match="which is in use"):
+        pe.export(source, tmp_path / "link/data.jsonl", SKIP)
+    assert other.read_bytes() == before
+
+
+def test_an_output_needs_a_name(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(pe.OptionError, match="expected a name; found ''"):
+        pe.export(source, "", SKIP)
+    assert contents(tmp_path) == before
+
+
+def test_what_is_read_beside_the_results_is_not_overwritten(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "out/sets").mkdir(parents=True)
+    (tmp_path / "out/sets/set.json").write_text('{"id": "s", "cases": []}', encoding="utf-8")
+    (tmp_path / "tools.jsonl").write_text("[]", encoding="utf-8")
+    before = contents(tmp_path)
+    sets, tools = str(tmp_path / "out/sets"), str(tmp_path / "tools.jsonl")
+    with pytest.raises(pe.OptionError, match=r"would remove the source .*out/sets"):
+        pe.export(source, tmp_path / "out", pe.ExportOptions("chatml", target="trl", overwrite=True, prompts=sets))
+    with pytest.raises(pe.OptionError, match=r"tools\.jsonl is one of the sources"):
+        pe.export(source, tools, pe.ExportOptions("chatml", target="trl", tools=tools))
+    assert contents(tmp_path) == before
+
+
+def test_what_was_moved_aside_by_a_killed_export_is_put_back(source: Path, tmp_path: Path) -> None:
+    """Where two directories cannot be exchanged in one step, one is missing for an instant."""
+    folder = tmp_path / "folder"
+    work = folder / f".polars-export-{hashlib.sha256(b'out').hexdigest()[:12]}"
+    (work / "old/data").mkdir(parents=True)
+    work.chmod(0o700)
+    (work / "old/data/old.jsonl").write_bytes(b"old")
+    with pytest.raises(pe.BadRecordError):
+        pe.export(source, folder / "out", pe.ExportOptions("chatml", overwrite=True))
+    assert contents(folder) == {"out/data/old.jsonl": b"old"}
+
+
+def test_standard_output_is_not_flushed_to_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_module, "_FLUSHED", 0)
+    good = write_lines(tmp_path / "good.jsonl", case_result())
+    with open("/dev/null", "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - it can be sought in, but not flushed
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        assert pe.export(good, "-").exported == 1
+
+
+@pytest.fixture
+def of_somebody_else() -> Iterator[Path]:
+    """A folder of a user who is not the superuser, which this is for now."""
+    with tempfile.TemporaryDirectory() as name:  # the folders of tests are closed to others
+        folder = Path(name)
+        (folder / "out/data").mkdir(parents=True)
+        write_lines(folder / "good.jsonl", case_result())
+        with somebody_else(folder):
+            yield folder
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_into_a_folder_that_may_not_be_listed(name: str, of_somebody_else: Path) -> None:
+    folder = of_somebody_else / "out"
+    folder.chmod(0o300)
+    try:
+        assert pe.export(of_somebody_else / "good.jsonl", folder / name).exported == 1
+    finally:
+        folder.chmod(0o700)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["data", name])
+
+
+def test_in_place_of_an_empty_directory_that_may_not_be_written_to(of_somebody_else: Path) -> None:
+    folder, output = of_somebody_else, of_somebody_else / "out"
+    (output / "data").rmdir()
+    output.chmod(0o555)
+    assert pe.export(folder / "good.jsonl", output, SKIP).exported == 1
+    assert stat.S_IMODE(output.stat().st_mode) & ~stat.S_IRWXG == 0o505  # the group is not kept: it is not theirs
+    with pytest.raises(pe.OutputError):  # now that there is something in it
+        pe.export(folder / "good.jsonl", output, SKIP)
+    assert sorted(path.name for path in folder.iterdir()) == ["good.jsonl", "out"]
+
+
+def test_in_place_of_folders_that_may_not_be_written_to(of_somebody_else: Path) -> None:
+    folder, output = of_somebody_else, of_somebody_else / "out"
+    (output / "data/old.jsonl").write_bytes(b"old")
+    (output / "data").chmod(0o555)
+    assert pe.export(folder / "good.jsonl", output, SKIP).exported == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["good.jsonl", "out"]
+
+
+@as_superuser
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_the_group_is_kept(name: str, source: Path, tmp_path: Path) -> None:
+    output = tmp_path / name
+    output.touch() if output.suffix else output.mkdir()
+    os.chown(output, -1, 1_234)
+    output.chmod(0o750)
+    pe.export(source, output, SKIP)
+    assert (output.stat().st_gid, stat.S_IMODE(output.stat().st_mode)) == (1_234, 0o750)
+
+
+def test_a_pipe_is_not_replaced_by_a_file(source: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.jsonl")
+    with pytest.raises(pe.OutputError, match=r"out\.jsonl: is no regular file"):
+        pe.export(source, tmp_path / "out.jsonl", SKIP)
+
+
+def test_what_an_export_leaves_is_passed_over_in_a_search(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write_lines(folder / "a.jsonl", case_result())
+    (folder / ".polars-export-0123456789ab/new").mkdir(parents=True)
+    (folder / ".polars-export-0123456789ab/new/out.jsonl").write_bytes(b'{"messages": [')
+    for rejected in (b"", None):
+        if rejected is None:
+            pe.export(source, folder / "out.jsonl", SKIP)
+            (folder / "out.jsonl").unlink()
+        else:
+            (folder / "rejects.jsonl").write_bytes(rejected)
+        report = export(folder, tmp_path / "out.parquet", pe.ExportOptions("chatml"))
+        assert report.exported == 1
+        assert [os.path.basename(path) for path in report.passed_over] == ["rejects.jsonl"]  # noqa: PTH119
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_behind_the_export_is_too_late(
+    number: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("polars_export.terminal.summary", lambda _: os.kill(os.getpid(), number))
+    command = ["export", str(source), "--format", "chatml", "--on-error", "skip"]
+    before = signal.getsignal(number)
+    assert main([*command, "--output", str(tmp_path / "out.jsonl")]) == 0
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("name", "status"), [("runs.jsonl", 0), ("nowhere.jsonl", 4)])
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_without_standard_error(redirected: str, name: str, status: int, source: Path, tmp_path: Path) -> None:
+    command = f'exec "$0" -m polars_export export "$1" --format chatml --on-error skip --output out.jsonl {redirected}'
+    arguments = ["/bin/sh", "-c", command, sys.executable, str(source.with_name(name))]
+    assert subprocess.run(arguments, check=False, cwd=tmp_path).returncode == status
+
+
+def test_a_worker_that_cannot_be_started_is_an_error(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = crew._start  # noqa: SLF001 - fails when there are no more files or processes
+    started: list[Any] = []
+
+    def starts_one() -> object:
+        if started:
+            raise OSError(24, "Too many open files")
+        started.append(start())
+        return started[0]
+
+    monkeypatch.setattr(crew, "_start", starts_one)
+    monkeypatch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(segments, "PART_BYTES", 1_000)
+    with pytest.raises(pe.WorkerError, match="could not be started: Too many open files; try fewer --workers") as e:
+        pe.export([source] * 3, tmp_path / "out.jsonl", pe.ExportOptions("chatml", workers=2))
+    assert e.value.exit_status == 5
+    assert started[0].process.returncode is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+
+
+def eval_set(text: str) -> str:
+    return json.dumps({"id": "set", "cases": [{"id": "0", "system_prompt": text, "user_messages": ["?"]}]})
+
+
+def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    (store / "results").mkdir(parents=True)
+    (store / "prompts").mkdir()
+    (store / "sets").symlink_to("prompts")
+    (store / "prompts/set.json").write_text(eval_set("one"), encoding="utf-8")
+    before = key_of_job([store], TRL)
+    assert key_of_job([store], TRL) == before
+    assert key_of_job([f"{store}/*"], TRL) != before  # no store any more
+    (store / "prompts/set.json").write_text(eval_set("another"), encoding="utf-8")
+    assert key_of_job([store], TRL) != before
+
+
+def test_the_key_of_a_job_with_piped_tools_is_never_the_same(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tools")
+    options = pe.ExportOptions("chatml", target="trl", tools=str(tmp_path / "tools"))
+    assert key_of_job([], options) != key_of_job([], options)
