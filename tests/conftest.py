@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import compileall
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
 try:
     from hypothesis import HealthCheck, settings
 except ModuleNotFoundError:  # the environments of the trainers have none
     pass
 else:
     # How long something takes never decides whether a test passes: the machine may be busy.
-    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("any machine")
+    for name, examples in (("few", 15), ("many", 200)):
+        settings.register_profile(
+            name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+    settings.load_profile("few")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package, as an installer does: tests start many processes, and not all of these would keep it."""
+    if not hasattr(config, "workerinput"):  # a process of pytest-xdist, which finds it compiled
+        compileall.compile_dir(Path(__file__).parents[1] / "polars_export", quiet=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of properties, of which the number of examples can be chosen."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")

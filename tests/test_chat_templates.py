@@ -111,17 +111,16 @@ def tool_capable(template: Path) -> bool:
         return False
 
 
-CAPABLE = [template for template in TEMPLATES if tool_capable(template)]
-
-
 def test_most_templates_are_tool_capable() -> None:
-    assert len(CAPABLE) >= 30
+    assert sum(map(tool_capable, TEMPLATES)) >= 30
 
 
-@pytest.mark.parametrize("template", CAPABLE, ids=lambda template: str(template.stem))
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: str(template.stem))
 def test_the_exported_messages_render_like_the_source(
     template: Path, exported: list[dict[str, Any]], source: list[list[dict[str, Any]]]
 ) -> None:
+    if not tool_capable(template):
+        pytest.skip("shows no tools")
     tools = json.loads(TOOLS.read_text(encoding="utf-8"))
     compared = 0
     for row, messages in zip(exported[::EVERY], source[::EVERY], strict=True):

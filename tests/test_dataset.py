@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.errors import OptionError, OutputError
@@ -210,7 +210,6 @@ MESSAGES = st.lists(
 ROW = st.fixed_dictionaries({"messages": st.none() | MESSAGES, "tools": st.none() | st.lists(TEXT), "any": TEXT})
 
 
-@settings(deadline=None)
 @given(st.lists(ROW, max_size=6), st.integers(0, 5), st.integers(1, 5))
 def test_the_size_of_a_row_is_what_its_values_take(rows: list[dict[str, object]], start: int, length: int) -> None:
     batch = pa.RecordBatch.from_pylist(rows, TEXT_SCHEMA).slice(start, length)
@@ -286,7 +285,7 @@ def test_the_old_directory_is_never_missing_while_it_is_replaced(tmp_path: Path)
     for path in (new, old):
         path.mkdir()
     inodes = new.stat().st_ino, old.stat().st_ino
-    dataset._exchange(new, old)  # noqa: SLF001 - that one step does it cannot be seen from outside
+    dataset._exchange(new, old, tmp_path)  # noqa: SLF001 - that one step does it cannot be seen from outside
     assert (old.stat().st_ino, new.stat().st_ino) == inodes
 
 

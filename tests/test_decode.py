@@ -242,3 +242,10 @@ def test_integers_of_any_size_and_depth_are_exported(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
     (made,) = record["messages"][-1]["tool_calls"]
     assert made["function"]["arguments"] == f"[{deep.replace(str(2**70), '1.1805916207174113e21')},{10**400}]"
+
+
+def test_what_is_rejected_holds_no_other_record() -> None:
+    chunk = Chunk("x", memoryview(b"7{"), [(0, 1), (1, 2)], [1, 2])
+    rejected = TraceDecoder(Detail.FULL).decode(chunk).rejected
+    assert len(rejected) == 2
+    assert [(some.error.__traceback__, some.error.__context__) for some in rejected] == [(None, None)] * 2

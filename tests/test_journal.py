@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import polars_export as pe
+from polars_export.sources import segments
 from tests.builders import scored_trace, turn, write_lines
 
 if TYPE_CHECKING:
@@ -38,8 +40,7 @@ def watched(self, entry):
 JournalFile.add = watched
 options = pe.ExportOptions({format!r}, on_error="skip", overwrite=True, resume=sys.argv[3] == "resume",
                            max_shard_bytes=20_000, include_metadata={metadata})
-report = pe.export(sys.argv[1], sys.argv[2], options)
-print(report.taken_up)
+pe.export(sys.argv[1], sys.argv[2], options)
 """
 
 
@@ -55,12 +56,32 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def run(source: Path, output: Path, *, resume: bool = False, after: int = -1, **more: object) -> tuple[int, str]:
-    settings = {"format": "chatml", "metadata": True, "part_bytes": source.stat().st_size // PARTS + 1} | more
+def settings(source: Path, **more: object) -> dict[str, Any]:
+    return {"format": "chatml", "metadata": True, "part_bytes": source.stat().st_size // PARTS + 1} | more
+
+
+def kill(source: Path, output: Path, after: int, *, resume: bool = False, **more: object) -> None:
+    """Kill an export when its journal has so many entries."""
     arguments = [str(source), str(output), "resume" if resume else "anew", str(after)]
-    command = [sys.executable, "-c", EXPORT.format_map(settings), *arguments]
+    command = [sys.executable, "-c", EXPORT.format_map(settings(source, **more)), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=source.parent)
-    return done.returncode, done.stdout.strip() or done.stderr
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def export(source: Path, output: Path, *, resume: bool = False, **more: object) -> int:
+    """Export undisturbed; return how many traces were taken up."""
+    asked = settings(source, **more)
+    options = pe.ExportOptions(
+        asked["format"],
+        on_error="skip",
+        overwrite=True,
+        resume=resume,
+        max_shard_bytes=20_000,
+        include_metadata=asked["metadata"],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "PART_BYTES", asked["part_bytes"])
+        return pe.export(source, output, options).taken_up
 
 
 def state(output: Path) -> dict[str, bytes]:
@@ -75,51 +96,55 @@ def state(output: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("name", "format_", "after"),
-    [("out.jsonl", "chatml", 1), ("out.parquet", "chatml", 4), ("out", "chatml", 3), ("out", "dpo", 0)],
+    [
+        pytest.param("out.jsonl", "chatml", 1, marks=pytest.mark.long),
+        ("out.parquet", "chatml", 4),
+        pytest.param("out", "chatml", 3, marks=pytest.mark.long),
+        ("out", "dpo", 0),
+    ],
 )
 def test_it_goes_on_behind_the_last_part_that_was_written(
     name: str, format_: str, after: int, source: Path, tmp_path: Path
 ) -> None:
     # The kill comes when the output has been given a part of which the journal does not know yet.
     output = tmp_path / name
-    assert run(source, output, format=format_)[0] == 0
+    export(source, output, format=format_)
     expected = state(output)
-    assert run(source, output, format=format_, after=after)[0] == -signal.SIGKILL
+    kill(source, output, after, format=format_)
     assert state(output) == expected
-    assert run(source, output, format=format_, resume=True, after=min(after, 1))[0] == -signal.SIGKILL
-    status, taken_up = run(source, output, format=format_, resume=True)
-    assert (status, state(output)) == (0, expected)
-    assert (int(taken_up) > 0) == (after > 0)
+    kill(source, output, min(after, 1), format=format_, resume=True)
+    taken_up = export(source, output, format=format_, resume=True)
+    assert state(output) == expected
+    assert (taken_up > 0) == (after > 0)
     assert not list(tmp_path.glob(".polars-export-*"))
 
 
 def test_a_part_whose_source_has_changed_is_done_again(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    assert run(source, output, after=3)[0] == -signal.SIGKILL
+    kill(source, output, 3)
     source.write_bytes(source.read_bytes().replace(b"answer 2 ", b"another! "))
-    assert run(source, output, resume=True) == (0, "0")
+    assert export(source, output, resume=True) == 0
     assert b"another!" in output.read_bytes()
 
 
 def test_nothing_is_taken_up_for_other_options(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    assert run(source, output, after=3)[0] == -signal.SIGKILL
-    assert run(source, output, resume=True, metadata=False) == (0, "0")
+    kill(source, output, 3)
+    assert export(source, output, resume=True, metadata=False) == 0
     assert b"metadata" not in output.read_bytes()
 
 
 def test_without_asking_nothing_is_taken_up(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    assert run(source, output, after=3)[0] == -signal.SIGKILL
-    assert run(source, output) == (0, "0")
+    kill(source, output, 3)
+    assert export(source, output) == 0
 
 
 def test_what_the_killed_export_wrote_is_not_trusted_if_it_is_gone(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    assert run(source, output, after=3)[0] == -signal.SIGKILL
+    kill(source, output, 3)
     (work,) = tmp_path.glob(".polars-export-*")
     (work / "new" / "out.jsonl").write_bytes(b"")
-    status, message = run(source, output, resume=True)
-    assert status == 1
-    assert "what the killed export left is damaged: export again without --resume" in message
+    with pytest.raises(pe.OutputError, match="what the killed export left is damaged: export again without --resume"):
+        export(source, output, resume=True)
     assert not output.exists()

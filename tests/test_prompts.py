@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from polars_export.errors import BadRecordError, InputError, SourceError
-from polars_export.sources.prompts import PROMPTS, read_prompts, sets_of_stores
+from polars_export.sources.find import eval_sets
+from polars_export.sources.prompts import PROMPTS, read_prompts
 from polars_export.sources.stream import ByteStream
 from tests.builders import case_result, document, write_document, write_lines
 
@@ -335,13 +336,13 @@ def test_the_sets_of_stores_are_found(tmp_path: Path) -> None:
     (tmp_path / "more/deep/sets").mkdir()
     run = write_document(tmp_path / "one/results/run.json", case_result())
     one, two, deep = (str(tmp_path / name / "sets") for name in ("one", "two", "more/deep"))
-    assert sets_of_stores(SAMPLE) == [str(SAMPLE / "sets")]
-    assert sets_of_stores(tmp_path / "one") == [one]
-    assert sets_of_stores([tmp_path / "two", run, f"{tmp_path}/o*", tmp_path / "two"]) == [two, one]
-    assert sets_of_stores(tmp_path / "more") == [deep]
-    assert sets_of_stores([tmp_path / "plain", run, "-", tmp_path / "nowhere", f"{tmp_path}/*.json"]) == []
-    assert sets_of_stores([]) == []
+    assert eval_sets((), SAMPLE) == [str(SAMPLE / "sets")]
+    assert eval_sets((), tmp_path / "one") == [one]
+    assert eval_sets((), [tmp_path / "two", run, f"{tmp_path}/o*", tmp_path / "two"]) == [two, one]
+    assert eval_sets((), tmp_path / "more") == [deep]
+    assert eval_sets((), [tmp_path / "plain", run, "-", tmp_path / "nowhere", f"{tmp_path}/*.json"]) == []
+    assert eval_sets((), []) == []
 
 
 def test_the_prompts_of_a_store_that_is_the_source_can_be_read() -> None:
-    assert read_prompts(sets_of_stores(str(SAMPLE))).equals(read_prompts(SAMPLE / "sets/airline.json"))
+    assert read_prompts(eval_sets((), str(SAMPLE))).equals(read_prompts(SAMPLE / "sets/airline.json"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
@@ -58,7 +58,6 @@ def shuffled(value: Any, rng: random.Random) -> Any:  # noqa: ANN401 - any JSON 
     return [shuffled(item, rng) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=65, deadline=None)
 @given(
     cases=st.lists(case_results(), max_size=6),
     format_name=FORMATS,
@@ -98,7 +97,6 @@ def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=65, deadline=None)
 @given(
     records=st.lists(traces(), min_size=1, max_size=8),
     format_name=FORMATS,

@@ -71,7 +71,7 @@ def small(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("file_type", ["parquet", "jsonl"])
+@pytest.mark.parametrize("file_type", ["parquet", pytest.param("jsonl", marks=pytest.mark.long)])
 @pytest.mark.parametrize(("target", "name"), CELLS)
 def test_every_cell_loads_with_its_features_and_counts_and_the_rows_of_the_plain_file(
     target: str, name: str, file_type: str, some_cases: Path, tmp_path: Path

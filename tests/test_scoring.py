@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
@@ -24,7 +24,6 @@ def scores(values: list[list[float]]) -> list[float]:
     return frame.select(score()).to_series().to_list()
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=20), min_size=1, max_size=5))
 def test_the_mean_is_summed_from_left_to_right(values: list[list[float]]) -> None:
     expected = []

@@ -7,7 +7,7 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.pipeline.seen import Seen
@@ -54,7 +54,6 @@ def test_a_score_belongs_to_a_tenth_up_to_1_and_then_to_units_and_tens(score: fl
     assert math.copysign(1, bounds(score)[1]) == (-1 if high < 0 else 1)
 
 
-@settings(deadline=None)
 @given(SCORES.filter(math.isfinite))
 def test_every_score_is_between_its_bounds(score: float) -> None:
     low, high = bounds(score)
@@ -63,7 +62,6 @@ def test_every_score_is_between_its_bounds(score: float) -> None:
     assert bounds(-score) == (-high, -low) or score == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(SCORES, st.integers(0, 9), st.sampled_from("ab")), max_size=5), max_size=4))
 def test_parts_add_up_to_what_is_seen_at_once(parts: list[list[tuple[float, int, str]]]) -> None:
     rows = [row for part in parts for row in part]

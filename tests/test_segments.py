@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
@@ -51,7 +51,6 @@ def read(path: Path, limits: Limits = ALL, cut: Iterable[Part] = ()) -> list[tup
     return found
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     before=st.lists(st.sampled_from([b"", b"\t "]), max_size=2),
     after=st.lists(LINES, max_size=8),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
@@ -67,7 +67,6 @@ def test_lines_without_an_eval_set_are_runs_of_one_case() -> None:
     assert sides((None, "a", 0.1), ("s", "a", 0.5), (None, "a", 0.2)) == [(2, 0)]
 
 
-@settings(deadline=None)
 @given(st.lists(CASES, min_size=2, max_size=2, unique=True))
 def test_cases_are_told_apart_by_their_digests(both: list[tuple[str | None, str]]) -> None:
     one, two = (case_digest(case, 16) for case in both)

@@ -230,6 +230,9 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         cases(f"{tmp_path}/*.json")
     with pytest.raises(pe.SourceError, match="the directory holds no results"):
         cases(tmp_path)
+    (tmp_path / "a*b.json").symlink_to(tmp_path / "nowhere.json")
+    with pytest.raises(pe.SourceError, match=r"a\*b\.json: no such file or directory"):
+        cases(tmp_path / "a*b.json")
 
 
 DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
@@ -353,14 +356,18 @@ def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_
         assert not found
 
 
-def test_a_trace_is_looked_for_no_further_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", [10_000, 100_000])
+@pytest.mark.parametrize("before", [b"hello\n" * 5_000, b"x" * 30_000 + b"\n", b'{"note": "' + b"x" * 30_000 + b'"}\n'])
+def test_a_trace_is_looked_for_as_far_as_the_source_goes(
+    before: bytes, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", 1_000)
     source = tmp_path / "runs.jsonl"
-    source.write_bytes(b"hello\n" * 5_000 + LINES)
-    assert decoded(source, Limits(10_000, tolerant=True))[2] == (
-        "1: $: expected a JSON object, found text that starts with 'hello'"
-    )
-    assert decoded(source, Limits(100_000, tolerant=True)) == (["a", "b"], list(range(1, 5_001)), None)
+    source.write_bytes(before + LINES)
+    lines = before.count(b"\n")
+    assert decoded(source, Limits(limit, tolerant=True)) == (["a", "b"], list(range(1, lines + 1)), None)
+    source.write_bytes(before + before)
+    assert decoded(source, Limits(limit, tolerant=True))[2]
 
 
 def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
@@ -370,18 +377,14 @@ def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 1 << 21])
-def test_a_case_result_that_is_too_large_ends_its_document(
+def test_a_case_result_that_is_too_large_costs_no_other(
     chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
     large = case_result("large", turn("word " * 2_000))
     for others in (["a"], ["a", "b", "c"], [str(number) for number in range(30)]):
         source = write_document(tmp_path / "run.json", *map(case_result, others), large, case_result("behind"))
-        assert decoded(source, Limits(10_000)) == (
-            others,
-            [],
-            f"$.case_results[{len(others)}]: expected a case result of at most 10,000 bytes, found a larger one",
-        )
+        assert decoded(source, Limits(10_000)) == ([*others, "behind"], [len(others)], None)
         assert decoded(source, Limits(15_000)) == ([*others, "large", "behind"], [], None)
 
 
@@ -422,7 +425,7 @@ BOMBS: dict[str, tuple[bytes, bytes, int]] = {
 }
 
 
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("codec", ["gzip", pytest.param("zstd", marks=pytest.mark.long)])
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
     bomb: str, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -439,7 +442,7 @@ def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
     monkeypatch.setattr(stream.Window, "more", spy)
     before, filling, whole = BOMBS[bomb]
     source = tmp_path / "bomb"
-    source.write_bytes(CODECS[codec](before + filling * (20_000_000 // len(filling))))
+    source.write_bytes(CODECS[codec](before + filling * (2_000_000 // len(filling))))
     assert source.stat().st_size < 100_000
     found, _, _ = decoded(source, Limits(1_000_000, tolerant=True))
     assert len(found) == whole

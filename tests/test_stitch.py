@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.formats.reference import chatml
@@ -487,7 +487,6 @@ def tables_of_one_schema(draw: st.DrawFn) -> list[pa.Table]:
     tables_of_one_schema(),
     st.sampled_from([HUB, PAGES, PAGES | {"write_statistics": False}, PLAIN | {"write_page_index": False}]),
 )
-@settings(max_examples=60, deadline=None)
 def test_any_table_comes_out_as_it_went_in(some: list[pa.Table], options: Settings) -> None:
     files = [encoded(table, schema=table.schema, **options) for table in some]
     for file in files:
@@ -530,7 +529,6 @@ STRUCTS = thrift_structs(NESTED | {thrift.LIST: LISTS | thrift_lists(NESTED)})
 
 
 @given(STRUCTS, st.binary(max_size=3))
-@settings(deadline=None)
 def test_a_thrift_struct_comes_out_as_it_went_in(struct: Struct, around: bytes) -> None:
     data = thrift.encode(struct)
     assert thrift.decode(around + data + around, len(around)) == (struct, len(around + data))
@@ -538,7 +536,6 @@ def test_a_thrift_struct_comes_out_as_it_went_in(struct: Struct, around: bytes) 
 
 
 @given(STRUCTS, st.data())
-@settings(deadline=None)
 def test_a_thrift_struct_that_is_cut_off_is_refused(struct: Struct, data: st.DataObject) -> None:
     whole = thrift.encode(struct)
     with pytest.raises(ValueError, match="cut off"):

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
@@ -60,7 +60,6 @@ def traces_with_cases(draw: st.DrawFn) -> tuple[list[Json], dict[str, Case]]:
     return traces, {name: draw(CASES) for name in {trace["case_id"] for trace in traces}}
 
 
-@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases(), reasoning=REASONING)
 def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
     traces, cases = given_cases
@@ -78,7 +77,6 @@ def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dic
         assert render(traces, cases, format=name, target="trl", reasoning=reasoning) == expected
 
 
-@settings(max_examples=30, deadline=None)
 @given(given_cases=traces_with_cases())
 def test_openai_chatml_and_llamafactory_sharegpt(given_cases: tuple[list[Json], dict[str, Case]]) -> None:
     openai_chatml_equals_row_by_row(*given_cases)
