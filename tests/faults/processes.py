@@ -254,5 +254,6 @@ def small_parts() -> Iterator[None]:
     """Let exports of this process cut the sources as those that are started do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("polars_export.pipeline.export"), "_LEAST_FOR_PROCESSES", 0)
-        patch.setattr(importlib.import_module("polars_export.sources.segments"), "PART_BYTES", PART_BYTES)
+        for module in ("sources.segments", "pipeline.choice"):
+            patch.setattr(importlib.import_module(f"polars_export.{module}"), "PART_BYTES", PART_BYTES)
         yield
