@@ -39,6 +39,8 @@ _RECORD_TYPE: dict[Detail, type[TraceOutline]] = {
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
+_CALLS = 50  # more than lie between any two places from which chunks are decoded
+
 
 class Rejected(NamedTuple):
     """A record that is not valid JSON, not a trace or too large.
@@ -102,6 +104,13 @@ class TraceDecoder:
             for trace in traces:
                 trace.eval_set_id = chunk.eval_set_id
         return Decoded(chunk, self._detail, traces, rejected)
+
+    def decode_for_good(self, chunk: Chunk, calls: int = _CALLS) -> Decoded:
+        """Do the same from deeper in the program, so that what is a trace by this is one wherever it is read again.
+
+        Up to Python 3.11 the calls under way take from how deep a value may be nested.
+        """
+        return self.decode_for_good(chunk, calls - 1) if calls else self.decode(chunk)
 
     def _none_of(self, chunk: Chunk, too_large: TooLarge) -> Decoded:
         """Set aside the record that a chunk holds only the beginning of."""

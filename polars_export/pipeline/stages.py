@@ -17,7 +17,7 @@ from polars_export.selection import CASE, pairs
 from polars_export.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from polars_export.chunk import Chunk
     from polars_export.decode import Decoded
@@ -84,7 +84,7 @@ class Qualifying:
             outlines = self._in_outline.decode(chunk)
             rejects.records(tally, outlines)
             return outlines
-        outlines, decoded = self._in_two_steps(chunk, tally, rejects)
+        outlines, decoded = self._in_two_steps(chunk, self._in_full.decode_for_good, tally, rejects)
         return _without(outlines, {rejected.position for rejected in decoded.rejected})
 
     def _decoded(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Sequence[TraceOutline]:
@@ -92,14 +92,16 @@ class Qualifying:
             decoded = self._in_full.decode(chunk)
             if not decoded.rejected:
                 return decoded.traces
-        outlines, decoded = self._in_two_steps(chunk, tally, rejects)
+        outlines, decoded = self._in_two_steps(chunk, self._in_full.decode, tally, rejects)
         self._leave_out(len(outlines.traces), len(decoded.traces) + len(decoded.rejected), tally)
         return decoded.traces
 
-    def _in_two_steps(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> tuple[Decoded, Decoded]:
+    def _in_two_steps(
+        self, chunk: Chunk, in_full: Callable[[Chunk], Decoded], tally: Tally, rejects: Rejects
+    ) -> tuple[Decoded, Decoded]:
         """Decode all traces of a chunk in outline, and those that qualify in full; reject what is bad in either."""
         outlines = self._in_outline.decode(chunk)
-        decoded = self._in_full.decode(outlines.chunk.only(self._good(outlines)))
+        decoded = in_full(outlines.chunk.only(self._good(outlines)))
         rejects.records(tally, outlines, decoded)
         return outlines, decoded
 

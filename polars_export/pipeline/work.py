@@ -143,7 +143,7 @@ class Workshop:
         decoder = TraceDecoder(detail_of(self._options))
         account, rejects = PartAccount(), StopAtFirst()
         for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None):
-            rejects.records(account.tally, decoder.decode(chunk))
+            rejects.records(account.tally, decoder.decode_for_good(chunk))
 
     def describe(self, facts: Description, told: Told) -> dict[str, str]:
         """Return what stands beside the data of a dataset repository, by the file's name."""

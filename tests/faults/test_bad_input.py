@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import polars_export as pe
 from polars_export.cli import main
 from tests import rowwise
-from tests.builders import case_result, document, turn
+from tests.builders import call, case_result, document, turn
 from tests.faults.accounts import export, lines_of, raw_of, read_rejects, rejects_path, work_directories
 from tests.faults.bad_lines import BAD_LINES, FINE_LINES
 from tests.faults.verdicts import Verdict, judge
@@ -151,6 +152,28 @@ def test_a_bad_run_is_never_chosen_and_costs_its_case_no_pair(score: float, tmp_
         assert (report.exported, report.left_out) == (2, {"invalid": 1})
         (reject,) = read_rejects(rejects_path(output))
         assert (reject["line"], reject["json_path"]) == (2, "$.invocation.turns[0].turn_index")
+
+
+def nested(levels: int, case: str, score: float) -> bytes:
+    """Write a run with a call whose arguments are nested."""
+    run = lines_of([case_result(case, turn("x", calls=[call(arguments="deep")]), scores=[score])])
+    return run.replace(b'"deep"', b'{"a":' * levels + b"1" + b"}" * levels)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="what may be nested no longer depends on who calls")
+def test_a_run_that_can_just_be_read_once_is_chosen_only_if_it_can_be_read_again(
+    tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deepest = sys.getrecursionlimit()
+    source = tmp_path / "runs.jsonl"
+    levels = range(deepest - 150, deepest + 10)
+    source.write_bytes(b"".join(nested(some, f"case {some}", score) for some in levels for score in (0.5, 0.75)))
+    report = export(source, output, pe.ExportOptions("dpo", on_error="skip"))
+    bad = report.left_out[pe.LeftOut.INVALID]
+    assert (report.exported, bad % 2) == (2 * len(levels) - bad, 0)
+    assert read_rejects(rejects_path(output))[0]["line"] == 1 + report.exported
+    rejects_path(output).unlink()
+    assert int(stops(capfd, source, output, "dpo").split(":")[2]) > 1
 
 
 def test_where_nothing_is_rejected_the_rejects_are_empty(tmp_path: Path, output: Path) -> None:
