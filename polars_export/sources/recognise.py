@@ -20,6 +20,8 @@ _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
 _MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
 _OF_A_TRACE = b'"invocation"'
+_CUT = "Input data was truncated"  # what msgspec says of JSON that could go on
+_OF_NO_FAULT = (None, _CUT)
 
 
 class Kind(Enum):
@@ -40,6 +42,8 @@ class _UnknownKindError(SourceError):
 def recognise(window: Window, *, tolerant: bool = False) -> Kind:
     """Return the kind of the source at whose start a window stands; the window keeps what it has read.
 
+    Where a first line that is no trace stands for itself and a later line is a trace, the source is one of lines.
+
     Args:
         window: Is read no further than its limit.
         tolerant: Take what starts with anything else for lines if a later line is a trace.
@@ -47,29 +51,37 @@ def recognise(window: Window, *, tolerant: bool = False) -> Kind:
     Raises:
         NoTracesError: It is of a known kind that holds no traces: a report artifact, an eval set, an array, records.
         SourceError: It is empty, or an object of no known kind.
-        BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit.
+        BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit; or it is of lines
+            among which the first is of another kind, and that is not tolerated.
     """
     try:
-        return _recognised(window)
+        kind = _recognised(window)
     except (BadRecordError, _UnknownKindError):
         if tolerant and _holds_a_trace(window):
             return Kind.LINES
         raise
-    except NoTracesError:
-        if tolerant and _starts_with_a_line(window) and _holds_a_trace(window):
+    except NoTracesError as error:
+        can_be_told = tolerant or not is_piped(window.source)
+        if not can_be_told or _goes_on(window) or not _holds_a_trace(window):
+            raise
+        if tolerant:
             return Kind.LINES
-        raise
+        line = _line_at(window, _start_of(window))
+        raise BadRecordError(window.source, line, "$", "a trace, as in a later line", error.problem) from None
+    if tolerant and kind is Kind.DOCUMENT and _has_a_second_line(window) and not _goes_on(window):
+        return Kind.LINES if _holds_a_trace(window) else kind
+    return kind
 
 
 def _recognised(window: Window) -> Kind:
     scan = JsonScan(window)
-    start = scan.skip_space(0)
+    start = _start_of(window)
     if not scan.byte(start):
         if Path(window.source).name == REJECTS:  # an export writes them also if there are none
             raise NoTracesError(window.source, "the rejects of an export in which nothing was bad")
         raise SourceError(window.source, "the file is empty")
-    line = 1 + window.data.count(b"\n", window.start, window.start + start)
-    if scan.byte(start) == b"[":
+    line = _line_at(window, start)
+    if scan.byte(start) == b"[" and _fault_of_first_line(window) in _OF_NO_FAULT:
         raise NoTracesError(
             window.source, "a JSON array holds no traces; expected a results document, or a trace a line"
         )
@@ -87,19 +99,53 @@ def _recognised(window: Window) -> Kind:
     raise _other(window.source, seen)
 
 
-def _starts_with_a_line(window: Window) -> bool:
-    """Return whether what a window starts with ends where its line does."""
-    start = JsonScan(window).skip_space(0)
+def _start_of(window: Window) -> int:
+    """Return the offset of the first byte that is not white space."""
+    return JsonScan(window).skip_space(0)
+
+
+def _line_at(window: Window, offset: int) -> int:
+    return 1 + window.data.count(b"\n", window.start, window.start + offset)
+
+
+def _fault_of_first_line(window: Window) -> str | None:
+    """Return what is wrong with the first line that is not blank; None if it is a value, or longer than is held."""
+    start = _start_of(window)
     newline = window.data.find(b"\n", window.start + start, window.end)
+    if newline < 0:
+        return None
     try:
-        parse(window.view(newline - window.start if newline >= 0 else len(window))[start:])
-    except ValueError:
-        return False
-    return True
+        parse(window.view(newline + 1 - window.start)[start:])
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _goes_on(window: Window) -> bool:
+    """Return whether the value that the first line begins goes on behind it, as in JSON that is set out to be read."""
+    return _fault_of_first_line(window) == _CUT
+
+
+def _has_a_second_line(window: Window) -> bool:
+    """Return whether something is held behind the first line: what is not held need not be read to tell a document."""
+    newline = window.data.find(b"\n", window.start + _start_of(window), window.end)
+    return newline >= 0 and not window.data[newline : window.end].isspace()
 
 
 def _holds_a_trace(window: Window) -> bool:
-    """Read on until a whole line is a trace, or the window is full."""
+    """Return whether a line is a trace: of a file in a second reading, of a pipe in what is held, which grows."""
+    if is_piped(window.source):
+        return _holds_a_trace_in_full(window)
+    with ByteStream(window.source) as again, suppress(SourceError):
+        for chunk in line_chunks(Window(again, window.limit)):
+            lines = (chunk.data[start:end] for start, end in chunk.spans)
+            if not chunk.too_large and any(_OF_A_TRACE in bytes(line) and _is_trace(line) for line in lines):
+                return True
+    return False
+
+
+def _holds_a_trace_in_full(window: Window) -> bool:
+    """Read on until a whole line is a trace; a window that is full has none, and the pipe may hold one."""
     at, at_end = 0, False
     while True:
         while (found := window.data.find(_OF_A_TRACE, window.start + at, window.end)) >= 0:
@@ -111,25 +157,11 @@ def _holds_a_trace(window: Window) -> bool:
             if _is_trace(memoryview(window.data)[begin:end]):
                 return True
             at = end - window.start
-        if at_end:
-            return False
-        if len(window) > window.limit:
-            return _goes_on_with_a_trace(window)
+        if at_end or len(window) > window.limit:
+            return not at_end
         if found < 0:  # what has been searched need not be searched again, but for the line that goes on
             at = max(at, window.data.rfind(b"\n", window.start, window.end) + 1 - window.start)
         at_end = not window.more()
-
-
-def _goes_on_with_a_trace(window: Window) -> bool:
-    """Look for one in what the window cannot hold, in a second reading; a pipe has none, and may hold one."""
-    if is_piped(window.source):
-        return True
-    with ByteStream(window.source) as again, suppress(SourceError):
-        for chunk in line_chunks(Window(again, window.limit)):
-            lines = (chunk.data[start:end] for start, end in chunk.spans)
-            if not chunk.too_large and any(_OF_A_TRACE in bytes(line) and _is_trace(line) for line in lines):
-                return True
-    return False
 
 
 def _is_trace(line: memoryview) -> bool:

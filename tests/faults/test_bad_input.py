@@ -10,6 +10,7 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
+from polars_export.sources import segments
 from tests import rowwise
 from tests.builders import call, case_result, document, turn
 from tests.faults.accounts import export, lines_of, raw_of, read_rejects, rejects_path, work_directories
@@ -234,20 +235,44 @@ def test_a_long_bad_line_is_told_in_part(tmp_path: Path, output: Path) -> None:
     assert 9_990 <= len(reject["raw"].encode()) <= 10_010
 
 
-@pytest.mark.parametrize(
-    "broken", [b"{", b"words", b"\0\0\0", b"\xff\xfe", b'{"case_id": "a", "inv', b"3", b"[1]", b'{"case_id": 7}']
-)
-def test_a_broken_first_line_costs_no_other(broken: bytes, tmp_path: Path, output: Path) -> None:
-    source = tmp_path / "lines.jsonl"
-    source.write_bytes(broken + b"\n" + lines_of([BEFORE, BEHIND]))
+BROKEN = [b"{", b"words", b"\0\0\0", b"\xff\xfe", b'{"case_id": "a", "inv', b"3", b'{"case_id": 7}', b"[INFO] start"]
+OF_ANOTHER_KIND = [
+    b"[1]",
+    b'{"messages": []}',
+    b'{"messages": NaN}',
+    b'{"id": "s", "cases": []}',
+    b'{"case_results": [tru',
+    b'{"case_results": 5, "eval_set_id": "x"}',
+    b'{"eval_set_id": "x", "case_results": []}',
+    json.dumps(document(BEFORE)).encode(),
+]
+
+
+@pytest.mark.parametrize("searched", [False, True], ids=["named", "searched"])
+@pytest.mark.parametrize("broken", [*BROKEN, *OF_ANOTHER_KIND])
+def test_a_broken_first_line_costs_no_other(
+    *, broken: bytes, searched: bool, tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", 1_000)
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in/lines.jsonl"
+    file.write_bytes(broken + b"\n" + lines_of([BEFORE, BEHIND] + [case_result("other")] * 3))
+    source = file.parent if searched else file
     with pytest.raises(pe.InputError, match=r"lines\.jsonl"):
         pe.export(source, output, pe.ExportOptions("dpo"))
     assert work_directories(output) == []
     report = export(source, output, pe.ExportOptions("dpo", on_error="skip"))
-    assert output.read_bytes() == rowwise.export([BEFORE, BEHIND], "dpo", 0.0)
-    assert (report.traces_read, report.left_out) == (3, {"invalid": 1})
+    assert output.read_bytes() == rowwise.export([BEFORE, BEHIND] + [case_result("other")] * 3, "dpo", 0.0)
+    assert (report.traces_read, report.left_out) == (6, {"not_selected": 1, "invalid": 1})
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["line"], reject["raw"]) == (1, raw_of(broken))
+
+
+def test_a_trace_may_have_a_field_that_a_document_has(tmp_path: Path, output: Path) -> None:
+    source = tmp_path / "lines.jsonl"
+    odd = {"case_results": 1, **BEFORE}
+    source.write_bytes(lines_of([odd, BEHIND]))
+    assert export(source, output, pe.ExportOptions("dpo", on_error="skip")).exported == 2
 
 
 IN_DOCUMENTS = [name for name, bad in BAD_LINES.items() if bad.json_path != "$" and "scored trace" not in name]
