@@ -9,7 +9,7 @@ import polars as pl
 from polars_export.pipeline.job import ChosenTask
 from polars_export.pipeline.stages import far_enough_apart
 from polars_export.selection import pairs
-from polars_export.sources.segments import PART_BYTES
+from polars_export.sources import segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ def _cut(places: pl.DataFrame) -> Iterable[pl.DataFrame]:
     if not places.height:
         return
     of_pair = places["length"].cast(pl.UInt64).cum_sum().gather_every(2, offset=1)
-    ends = (of_pair // PART_BYTES).rle().struct.field("len").cum_sum().to_list()
+    ends = (of_pair // segments.PART_BYTES).rle().struct.field("len").cum_sum().to_list()
     start = 0
     for end in ends:
         yield places.slice(2 * start, 2 * (end - start))

@@ -9,14 +9,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from polars_export.errors import BadRecordError
-from polars_export.options import ExportOptions, TrainingFormat
+from polars_export.options import ExportOptions, Target, TrainingFormat
 from polars_export.pipeline.account import Account
 from polars_export.pipeline.crew import crew, own_handler_kept, processors
 from polars_export.pipeline.job import Description, Job, PartTask
 from polars_export.pipeline.journal import key_of_job
 from polars_export.pipeline.taking import Taking
 from polars_export.sources import find_sources, listed, parts_of, refuse_if_all, size_of
-from polars_export.sources.stream import can_be_read_once, is_piped
+from polars_export.sources.find import eval_sets, files_of_eval_sets, find_matches
+from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_of
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from polars_export.pipeline.account import Watch
     from polars_export.pipeline.crew import Crew
     from polars_export.report import ExportReport
-    from polars_export.sources import Sources, Stored
+    from polars_export.sources import Source, Sources, Stored
+    from polars_export.sources.find import Found
 
-__all__ = ["export"]
+__all__ = ["export", "files_beside"]
 
 _LEAST_FOR_PROCESSES = 48 << 20
 """Bytes of the sources from which on other processes are started, which takes as long as exporting some 50 MB."""
@@ -62,14 +64,16 @@ def export(
     sources = listed(sources)
     found = find_sources(sources)
     paths = [source.path for source in found]
-    into_directory = check_output(output, [*paths, *_beside(options)], sources, overwrite=options.overwrite)
-    rejects = rejects_of(output, paths, into_directory=into_directory) if options.skips else None
+    beside = files_beside(sources, options)
+    into_directory = check_output(output, [*paths, *beside], _searched(sources, found), overwrite=options.overwrite)
+    rejects = rejects_of(output, [*paths, *beside], into_directory=into_directory) if options.skips else None
     account = Account([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
-    with open_output(output, plan, key_of_job(sources, options), resume=options.resume) as opened:
+    with open_output(output, plan, key_of_job(beside, options), resume=options.resume) as opened:
         job = Job(tuple(os.fspath(source) for source in sources), options, output, into_directory, opened.parts)
         tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found, tolerant=options.skips))]
-        with crew(job, min(_processes(account, options), len(tasks))) as workers, Taking(output, opened, account) as to:
+        processes = min(_processes(account, beside, options), len(tasks))
+        with crew(job, processes) as workers, Taking(output, opened, account) as to:
             if options.format is TrainingFormat.DPO:
                 _export_pairs(workers, tasks, options, account, to)
             else:
@@ -81,13 +85,22 @@ def export(
     return account.report(output)
 
 
-def _beside(options: ExportOptions) -> list[str]:
-    """Return what is read beside the results."""
-    return [*options.prompts, *([options.tools] if options.tools else [])]
+def files_beside(sources: Sequence[Source], options: ExportOptions) -> list[str]:
+    """Return the files that are read beside the results."""
+    if options.target is Target.REFERENCE:
+        return []
+    return [*files_of_eval_sets(eval_sets(options.prompts, sources)), *([options.tools] if options.tools else [])]
 
 
-def _processes(account: Account, options: ExportOptions) -> int:
-    if account.piped or any(can_be_read_once(path) for path in _beside(options)):
+def _searched(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
+    """Return the directories of the sources: those named, and those with files that a search has met, as by a link."""
+    named = [match for source in sources for match in find_matches(os.fspath(source))]
+    met = {os.path.dirname(source.path) for source in found if source.searched}  # noqa: PTH120 - as many as files
+    return [path for path in (*named, *sorted(met)) if os.path.isdir(path)]  # noqa: PTH112 - names may be too long
+
+
+def _processes(account: Account, beside: Sequence[str], options: ExportOptions) -> int:
+    if account.piped or any(map(is_piped, beside)):
         return 1
     return 1 if account.bytes_stored < _LEAST_FOR_PROCESSES else options.workers or processors()
 

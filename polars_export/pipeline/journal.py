@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from polars_export.options import Target
 from polars_export.pipeline.job import PartTask
-from polars_export.sources.find import eval_sets
-from polars_export.sources.fingerprint import fingerprint, fingerprints
-from polars_export.sources.segments import PART_BYTES
+from polars_export.sources import segments
+from polars_export.sources.fingerprint import fingerprint
 from polars_export.writers.journal import JournalFile
 from polars_export.writers.manifest import versions
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -98,13 +96,15 @@ class Journal:
             self._file.close()
 
 
-def key_of_job(sources: Sequence[str | os.PathLike[str]], options: ExportOptions) -> str:
-    """Return what tells all that decides on the bytes of an output but for the results themselves."""
-    known = [versions(), options.as_dict(), PART_BYTES]
-    if options.target is not Target.REFERENCE:
-        beside = [*eval_sets(options.prompts, sources), *([options.tools] if options.tools else [])]
-        known += [beside, fingerprints(beside)]
-    return _digest(known)
+def key_of_job(beside: Sequence[str], options: ExportOptions) -> str:
+    """Return what tells all that decides on the bytes of an output but for the results themselves.
+
+    Args:
+        beside: The files that are read beside the results. What cannot be told of one is never the same twice.
+        options: What is asked for.
+    """
+    known = [(path, fingerprint(path) or secrets.token_hex()) for path in beside]
+    return _digest([versions(), options.as_dict(), segments.PART_BYTES, known])
 
 
 def _digest(value: object) -> str:

@@ -14,17 +14,28 @@ from polars_export.sources.stream import STDIN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["STORE", "Found", "Source", "Sources", "eval_sets", "find_matches", "find_sources", "listed", "walk"]
+__all__ = [
+    "Found",
+    "Source",
+    "Sources",
+    "eval_sets",
+    "files_of_eval_sets",
+    "find_matches",
+    "find_sources",
+    "listed",
+    "refuse_waiting",
+]
 
 Source: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = "Source | Iterable[Source]"
 
-STORE = {"results", "sets"}
+_STORE = {"results", "sets"}
 """The folders of an eval store: one holds its results, the other the eval sets with their prompts."""
 
 _ENDINGS = tuple(
     f"{ending}{compression}" for ending in (".json", ".jsonl", ".ndjson") for compression in ("", ".gz", ".zst")
 )
+_ENDINGS_OF_SETS = (".json", ".yaml", ".yml")
 
 
 class Found(NamedTuple):
@@ -83,8 +94,8 @@ def _find(source: str) -> Iterator[Found]:
 
 def _search(directory: str) -> Iterator[Found]:
     paths: list[str] = []
-    for folder, folders, files in walk(directory):
-        if set(folders) >= STORE:
+    for folder, folders, files in _walk(directory):
+        if set(folders) >= _STORE:
             folders[:] = ["results"]
             continue
         paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118
@@ -108,15 +119,61 @@ def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
     found: dict[str, Source] = {}
     for source in (os.fspath(source) for source in listed(sources)):
         for match in find_matches(source):
-            for folder, folders, _ in walk(match):
-                if set(folders) >= STORE:
+            for folder, folders, _ in _walk(match):
+                if set(folders) >= _STORE:
                     sets = os.path.join(folder, "sets")  # noqa: PTH118
                     found.setdefault(os.path.realpath(sets), sets)
                     folders.clear()
     return list(found.values())
 
 
-def walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+def files_of_eval_sets(named: Sources) -> list[str]:
+    """Return the files that eval sets are named by: files, directories and globs, each file once.
+
+    A directory is searched recursively and its files sorted by path; of an eval store only the `sets/` are.
+
+    Raises:
+        SourceError: There is no such file, or a directory holds none.
+    """
+    found: dict[str, str] = {}
+    for source in (os.fspath(source) for source in listed(named)):
+        if source == STDIN:
+            raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
+        matches = find_matches(source)
+        if not matches:
+            raise SourceError(source, "no file matches")
+        for path in (path for match in matches for path in _find_eval_sets(match)):
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def _find_eval_sets(source: str) -> Iterable[str]:
+    if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return (found.path for found in find_sources(source))
+    paths: list[str] = []
+    for folder, folders, files in _walk(source):
+        if set(folders) >= _STORE:
+            folders[:] = ["sets"]
+            continue
+        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS_OF_SETS)]  # noqa: PTH118
+    if not paths:
+        raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
+    for path in paths:
+        refuse_waiting(path)
+    return sorted(paths)
+
+
+def refuse_waiting(path: str) -> None:
+    """Refuse what was met in a search and would wait for ever for somebody to write.
+
+    Raises:
+        SourceError: It is a named pipe.
+    """
+    if Path(path).is_fifo():
+        raise SourceError(path, "a named pipe is read only if it is named as a source")
+
+
+def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk down a directory as `os.walk` does, folders sorted, into none twice; where it is no directory: nothing.
 
     What an export has under way, or has left where it was killed, is not there.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -14,13 +13,11 @@ from msgspec import Struct
 from polars_export.decode import parse
 from polars_export.decode.explain import first_mismatch, name_of
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.sources.find import STORE, find_matches, find_sources, listed, walk
+from polars_export.sources.find import files_of_eval_sets
 from polars_export.sources.scan import JsonScan
-from polars_export.sources.stream import STDIN, ByteStream, Window
+from polars_export.sources.stream import ByteStream, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from polars_export.sources.find import Sources
 
 __all__ = ["PROMPTS", "read_prompts"]
@@ -38,7 +35,6 @@ PROMPTS = pl.Schema(
 )
 """The columns of `read_prompts`; none of them holds nulls."""
 
-_ENDINGS = (".json", ".yaml", ".yml")
 _EXPECTED = "expected an eval set (an object with `id` and `cases`)"
 _TRACES = {"case_results": "a results document", "invocation": "traces"}
 _OTHER_KINDS = {
@@ -83,7 +79,7 @@ def read_prompts(sources: Sources) -> pl.DataFrame:
     """
     rows: dict[str, list[Json]] = {name: [] for name in PROMPTS}
     file_of: dict[str, str] = {}
-    for path in _files(sources):
+    for path in files_of_eval_sets(sources):
         eval_set = _read_eval_set(path)
         eval_set_id = eval_set["id"]
         if eval_set_id in file_of:
@@ -96,33 +92,6 @@ def read_prompts(sources: Sources) -> pl.DataFrame:
             rows["user_messages"].append(case.get("user_messages", []))
     messages = pa.array(rows.pop("user_messages"), pa.list_(pa.large_string()))  # Polars makes a column of each list
     return pl.DataFrame({**rows, "user_messages": pl.Series(messages)}, schema=PROMPTS)
-
-
-def _files(sources: Sources) -> Iterable[str]:
-    found: dict[str, str] = {}
-    for source in (os.fspath(source) for source in listed(sources)):
-        if source == STDIN:
-            raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
-        matches = find_matches(source)
-        if not matches:
-            raise SourceError(source, "no file matches")
-        for path in (path for match in matches for path in _find(match)):
-            found.setdefault(os.path.realpath(path), path)
-    return found.values()
-
-
-def _find(source: str) -> Iterable[str]:
-    if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return (found.path for found in find_sources(source))
-    paths: list[str] = []
-    for folder, folders, files in walk(source):
-        if set(folders) >= STORE:
-            folders[:] = ["sets"]
-            continue
-        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118
-    if not paths:
-        raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
-    return sorted(paths)
 
 
 def _read_eval_set(path: str) -> Json:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polars_export.chunk import Chunk, Origin
-from polars_export.errors import SerializationError, SourceError
+from polars_export.errors import SerializationError
 from polars_export.sources.document import document_chunks
+from polars_export.sources.find import refuse_waiting
 from polars_export.sources.lines import line_chunks, skip_line
 from polars_export.sources.recognise import Kind, NoTracesError, recognise
 from polars_export.sources.stream import MAX_RECORD_BYTES, ByteStream, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from polars_export.sources.segments import Segment
 
@@ -64,8 +65,8 @@ class Reading:
         """
         segment = self._segment
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
-        if segment.searched and Path(segment.path).is_fifo():  # it would wait for ever for somebody to write
-            raise SourceError(segment.path, "a named pipe is read only if it is named as a source")
+        if segment.searched:
+            refuse_waiting(segment.path)
         with ByteStream(segment.path, start, self._spool) as stream:
             for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
                 self.bytes_read = min(stream.stored_position() - start, segment.size)

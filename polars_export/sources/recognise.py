@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
@@ -20,8 +21,6 @@ _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
 _MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
 _OF_A_TRACE = b'"invocation"'
-_CUT = "Input data was truncated"  # what msgspec says of JSON that could go on
-_OF_NO_FAULT = (None, _CUT)
 
 
 class Kind(Enum):
@@ -29,6 +28,15 @@ class Kind(Enum):
 
     LINES = auto()
     DOCUMENT = auto()
+
+
+class _FirstLine(Enum):
+    """What the first line of a source is that is not blank."""
+
+    VALUE = auto()
+    BEGINNING = auto()  # of a value that goes on behind it, as in JSON that is set out to be read
+    BROKEN = auto()
+    LONG = auto()  # not held to its end
 
 
 class NoTracesError(SourceError):
@@ -62,14 +70,15 @@ def recognise(window: Window, *, tolerant: bool = False) -> Kind:
         raise
     except NoTracesError as error:
         can_be_told = tolerant or not is_piped(window.source)
-        if not can_be_told or _goes_on(window) or not _holds_a_trace(window):
+        if not can_be_told or _first_line(window) is _FirstLine.BEGINNING or not _holds_a_trace(window):
             raise
         if tolerant:
             return Kind.LINES
         line = _line_at(window, _start_of(window))
         raise BadRecordError(window.source, line, "$", "a trace, as in a later line", error.problem) from None
-    if tolerant and kind is Kind.DOCUMENT and _has_a_second_line(window) and not _goes_on(window):
-        return Kind.LINES if _holds_a_trace(window) else kind
+    if tolerant and kind is Kind.DOCUMENT and _has_second_line(window):
+        stands_alone = _first_line(window) is not _FirstLine.BEGINNING
+        return Kind.LINES if stands_alone and _holds_a_trace(window) else kind
     return kind
 
 
@@ -81,7 +90,7 @@ def _recognised(window: Window) -> Kind:
             raise NoTracesError(window.source, "the rejects of an export in which nothing was bad")
         raise SourceError(window.source, "the file is empty")
     line = _line_at(window, start)
-    if scan.byte(start) == b"[" and _fault_of_first_line(window) in _OF_NO_FAULT:
+    if scan.byte(start) == b"[" and _first_line(window) is not _FirstLine.BROKEN:
         raise NoTracesError(
             window.source, "a JSON array holds no traces; expected a results document, or a trace a line"
         )
@@ -108,25 +117,22 @@ def _line_at(window: Window, offset: int) -> int:
     return 1 + window.data.count(b"\n", window.start, window.start + offset)
 
 
-def _fault_of_first_line(window: Window) -> str | None:
-    """Return what is wrong with the first line that is not blank; None if it is a value, or longer than is held."""
+def _first_line(window: Window) -> _FirstLine:
     start = _start_of(window)
     newline = window.data.find(b"\n", window.start + start, window.end)
     if newline < 0:
-        return None
+        return _FirstLine.LONG
+    text = bytes(window.data[window.start + start : newline]).decode("utf-8", "replace").rstrip()
     try:
-        parse(window.view(newline + 1 - window.start)[start:])
-    except ValueError as error:
-        return str(error)
-    return None
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return _FirstLine.BEGINNING if error.pos >= len(text) else _FirstLine.BROKEN
+    except (ValueError, RecursionError):  # a number of more digits than Python reads, or nested deep
+        return _FirstLine.BROKEN
+    return _FirstLine.VALUE
 
 
-def _goes_on(window: Window) -> bool:
-    """Return whether the value that the first line begins goes on behind it, as in JSON that is set out to be read."""
-    return _fault_of_first_line(window) == _CUT
-
-
-def _has_a_second_line(window: Window) -> bool:
+def _has_second_line(window: Window) -> bool:
     """Return whether something is held behind the first line: what is not held need not be read to tell a document."""
     newline = window.data.find(b"\n", window.start + _start_of(window), window.end)
     return newline >= 0 and not window.data[newline : window.end].isspace()

@@ -113,7 +113,7 @@ def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> Non
 def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]:  # noqa: FBT001 - as in `parts_of`
     size = size_of(source.path, tolerant=tolerant)
     whole = Segment(number, source.path, source.searched, size=size)
-    if size <= PART_BYTES or not _is_plain_lines(source.path):
+    if size <= PART_BYTES or not _is_plain_lines(source.path, tolerant):
         yield whole
         return
     for start in range(0, size, PART_BYTES):
@@ -121,13 +121,13 @@ def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]: 
         yield replace(whole, start=start, end=end, size=end - start)
 
 
-def _is_plain_lines(path: str) -> bool:
+def _is_plain_lines(path: str, tolerant: bool) -> bool:  # noqa: FBT001 - as above
     if is_piped(path):
         return False
     with ByteStream(path) as stream:
         if stream.codec:
             return False
         try:
-            return recognise(Window(stream), tolerant=True) is Kind.LINES
+            return recognise(Window(stream), tolerant=tolerant) is Kind.LINES
         except ExportError:
             return False  # whoever reads it will say what is wrong, when it is its turn

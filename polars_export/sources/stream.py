@@ -6,16 +6,16 @@ import io
 import os
 import sys
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from polars_export.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
-__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "can_be_read_once", "is_piped"]
+__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
 
 STDIN = "-"
 
@@ -34,12 +34,7 @@ _OPEN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")  # of this process; /dev/fd/6
 
 def is_piped(source: str) -> bool:
     """Return whether a source, which is no directory, can be read only once, or only by this process."""
-    return source == STDIN or source.startswith(_OPEN_FILES) or not Path(source).is_file()
-
-
-def can_be_read_once(source: str) -> bool:
-    """Return the same of what may also be a directory or a glob."""
-    return os.path.exists(source) and not Path(source).is_dir() and is_piped(source)  # noqa: PTH110 - as names may be too long
+    return source == STDIN or source.startswith(_OPEN_FILES) or not os.path.isfile(source)  # noqa: PTH113 - or is not there
 
 
 class ByteStream:

@@ -35,15 +35,13 @@ _COMPRESSION = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 _ENDINGS = (*_COMPRESSION, ".parquet")
 
 
-def check_output(
-    output: str, sources: Sequence[str], named: Sequence[str | os.PathLike[str]], *, overwrite: bool
-) -> bool:
+def check_output(output: str, sources: Sequence[str], searched: Sequence[str], *, overwrite: bool) -> bool:
     """Complain about an output that cannot work before any input is read; return whether it is a directory.
 
     Args:
         output: Its name.
-        sources: The files of the sources.
-        named: The sources as they were named: directories among them.
+        sources: All files that are read.
+        searched: The directories among the sources.
         overwrite: Whether a directory may be replaced.
 
     Raises:
@@ -55,12 +53,10 @@ def check_output(
     if not output:
         raise OptionError("output", "expected a name; found ''")
     with reported(output):
-        return _check_named(output, sources, named, overwrite=overwrite)
+        return _check_named(output, sources, searched, overwrite=overwrite)
 
 
-def _check_named(
-    output: str, sources: Sequence[str], named: Sequence[str | os.PathLike[str]], *, overwrite: bool
-) -> bool:
+def _check_named(output: str, sources: Sequence[str], searched: Sequence[str], *, overwrite: bool) -> bool:
     path = Path(output)
     into_directory = not output.endswith(_ENDINGS)
     if into_directory:
@@ -74,9 +70,9 @@ def _check_named(
         _check_file(path, output)
         if _is_among(path, sources):
             raise OptionError("output", f"{output} is one of the sources")
-    for source in named:
-        if Path(source).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
-            raise OptionError("output", f"{output} lies inside the source {os.fspath(source)}")
+    for source in searched:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
+            raise OptionError("output", f"{output} lies inside the source {source}")
     return into_directory
 
 
@@ -90,7 +86,7 @@ def _check_file(path: Path, output: str) -> None:
 
 
 def _is_among(path: Path, sources: Sequence[str]) -> bool:
-    return path.exists() and any(Path(source).exists() and path.samefile(source) for source in sources)
+    return path.exists() and any(os.path.exists(source) and path.samefile(source) for source in sources)  # noqa: PTH110 - names may be too long
 
 
 def rejects_of(output: str, sources: Sequence[str], *, into_directory: bool) -> str:

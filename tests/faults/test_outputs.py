@@ -82,6 +82,85 @@ def test_what_is_read_beside_the_results_is_not_overwritten(source: Path, tmp_pa
     assert contents(tmp_path) == before
 
 
+def store_in(folder: Path) -> Path:
+    """Make an eval store whose sets are somewhere else."""
+    (folder / "store/results").mkdir(parents=True)
+    (folder / "real").mkdir()
+    (folder / "store/sets").symlink_to("../real")
+    write_lines(folder / "store/results/runs.jsonl", case_result("0", turn("x")))
+    (folder / "real/set.json").write_text(eval_set("one"), encoding="utf-8")
+    (folder / "real/set.jsonl").write_text(eval_set("one"), encoding="utf-8")
+    return folder / "store"
+
+
+@pytest.mark.parametrize(
+    ("source", "prompts", "output"),
+    [
+        ("store", (), "real"),
+        ("stor*", (), "real"),
+        ("stor*", (), "store/sets"),
+        ("stor*", (), "store/out.jsonl"),
+        ("link", (), "store/results/out.jsonl"),
+        ("linked", (), "store/results/out.jsonl"),
+        ("store/results/*", "real/*.jsonl", "real/set.jsonl"),
+        ("store/results/*", "rea?/*.json", "real"),
+    ],
+)
+def test_what_is_read_is_safe_however_it_is_named(
+    source: str, prompts: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_in(tmp_path)
+    (tmp_path / "link").symlink_to("store/results")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/further").symlink_to("../store/results")
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    options = pe.ExportOptions("chatml", target="trl", prompts=prompts, missing_prompt="keep", overwrite=True)
+    with pytest.raises(pe.OptionError, match=r"would remove the source|lies inside the source|is one of the sources"):
+        pe.export(source, output, options)
+    assert contents(tmp_path) == before
+    assert pe.export(source, "out.jsonl", options).exported == 1
+
+
+def test_rejects_do_not_replace_the_tools(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "rejects.jsonl").write_text("[]", encoding="utf-8")
+    options = pe.ExportOptions("chatml", target="trl", tools=str(tmp_path / "rejects.jsonl"), on_error="skip")
+    with pytest.raises(pe.OptionError, match=r"skip would write bad records to .*rejects\.jsonl, which is in use"):
+        pe.export(source, tmp_path / "out.jsonl", options)
+    assert (tmp_path / "rejects.jsonl").read_text(encoding="utf-8") == "[]"
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("option", ["prompts", "tools"])
+def test_what_cannot_be_looked_at_beside_the_results_is_named(
+    option: str, capfd: pytest.CaptureFixture[str], *, old: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as name:  # the folders of tests are closed to others
+        folder = Path(name)
+        source = write_lines(folder / "runs.jsonl", case_result("0", turn("x")))
+        (folder / "closed").mkdir()
+        (folder / "closed/file.json").write_text("{}", encoding="utf-8")
+        (folder / "out").mkdir()
+        if old:
+            (folder / "out/out.jsonl").touch()
+        with somebody_else(folder):
+            (folder / "closed").chmod(0)
+            for bad in ("x" * 300, f"{folder}/closed/file.json", f"{folder}/nowhere.json"):
+                command = ["export", str(source), "--format", "chatml", "--target", "trl", f"--{option}", bad]
+                assert main([*command, "--output", str(folder / "out/out.jsonl")]) == 4
+                message = capfd.readouterr().err
+                assert message.startswith(f"polars-export: {bad}: ")
+                assert message.count("\n") == 1
+            (folder / "closed").chmod(0o700)
+
+
+def test_a_named_pipe_among_eval_sets_is_not_waited_for(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    os.mkfifo(tmp_path / "real/pipe.json")
+    with pytest.raises(pe.SourceError, match=r"pipe\.json: a named pipe is read only if it is named as a source"):
+        pe.export(store, tmp_path / "out.jsonl", TRL)
+
+
 def test_what_was_moved_aside_by_a_killed_export_is_put_back(source: Path, tmp_path: Path) -> None:
     """Where two directories cannot be exchanged in one step, one is missing for an instant."""
     folder = tmp_path / "folder"
@@ -223,20 +302,25 @@ def eval_set(text: str) -> str:
     return json.dumps({"id": "set", "cases": [{"id": "0", "system_prompt": text, "user_messages": ["?"]}]})
 
 
+def key_of(source: Path, target: str = "trl", **options: str) -> str:
+    asked = pe.ExportOptions("chatml", target=target, **options)  # type: ignore[arg-type]
+    return key_of_job(export_module.files_beside([source], asked), asked)
+
+
 def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:
     store = tmp_path / "store"
     (store / "results").mkdir(parents=True)
     (store / "prompts").mkdir()
     (store / "sets").symlink_to("prompts")
     (store / "prompts/set.json").write_text(eval_set("one"), encoding="utf-8")
-    before = key_of_job([store], TRL)
-    assert key_of_job([store], TRL) == before
-    assert key_of_job([f"{store}/*"], TRL) != before  # no store any more
+    before = key_of(store)
+    assert key_of(store) == before
+    assert key_of(store, "reference") != before
+    assert key_of(store / "*") != before  # no store any more
     (store / "prompts/set.json").write_text(eval_set("another"), encoding="utf-8")
-    assert key_of_job([store], TRL) != before
+    assert key_of(store) != before
 
 
 def test_the_key_of_a_job_with_piped_tools_is_never_the_same(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "tools")
-    options = pe.ExportOptions("chatml", target="trl", tools=str(tmp_path / "tools"))
-    assert key_of_job([], options) != key_of_job([], options)
+    assert key_of(tmp_path, tools=str(tmp_path / "tools")) != key_of(tmp_path, tools=str(tmp_path / "tools"))
