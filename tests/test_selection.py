@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -96,7 +97,7 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
 ) -> None:
     traces = runs_of_cases(seed)
     monkeypatch.setattr(segments, "PART_BYTES", 20_000)
-    monkeypatch.setattr(choice, "PART_BYTES", 2_500)
+    monkeypatch.setattr(choice, "segments", SimpleNamespace(PART_BYTES=2_500))
     monkeypatch.setattr(choice, "_TRACES_AT_ONCE", 40)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 1_700)
     monkeypatch.setattr(work, "BATCH_BYTES", 4_000)

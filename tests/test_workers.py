@@ -345,6 +345,35 @@ def test_an_error_leaves_no_answer_behind_for_the_next_tasks(two: TwoWorkers) ->
 
 
 @needs_proc
+def test_an_error_does_not_wait_for_what_others_do(two: TwoWorkers) -> None:
+    pipe = two.folder / "pipe.jsonl"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as threads:
+        failing = threads.submit(list, two.map("skim_part", ["bad", "pipe"]))
+        try:
+            assert isinstance(failing.exception(300), pe.BadRecordError)
+        finally:
+            pipe.write_bytes((two.folder / "good.jsonl").read_bytes())  # which the other one waits for
+    assert list(two.map("check_part", ["good"] * 3)) == [None] * 3
+
+
+@needs_proc
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_workers_that_cannot_be_told_what_to_do_are_ended(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Workers, "_send", fails)
+    job = Job((str(tmp_path),), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path)
+    before = children(os.getpid())
+    with pytest.raises((KeyboardInterrupt, pe.WorkerError)):
+        Workers(job, 2)
+    assert children(os.getpid()) == before
+
+
+@needs_proc
 def test_a_defect_is_shown_where_the_export_was_started(two: TwoWorkers) -> None:
     with pytest.raises(
         RuntimeError, match=r"(?s)a worker process failed:\nTraceback .*AttributeError: .*no_such_method"

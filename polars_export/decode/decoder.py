@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from polars_export.detail import Detail
 from polars_export.errors import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from polars_export.chunk import Chunk, TooLarge
 
@@ -30,6 +30,8 @@ __all__ = [
     "paused_collection",
 ]
 
+_T = TypeVar("_T")
+
 _RECORD_TYPE: dict[Detail, type[TraceOutline]] = {
     Detail.CHOICE: TraceOutline,
     Detail.RECORDS: Trace,
@@ -39,7 +41,9 @@ _RECORD_TYPE: dict[Detail, type[TraceOutline]] = {
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-_CALLS = 50  # more than lie between any two places from which chunks are decoded
+# Up to Python 3.11 the calls under way take from how deep a value may be nested.
+_TO_ONE = 10  # calls, more than lead from the decoding of a chunk to that of one record in it
+_ELSEWHERE = 50  # more than lie between any two places from which chunks are decoded
 
 
 class Rejected(NamedTuple):
@@ -94,7 +98,7 @@ class TraceDecoder:
         rejected: Sequence[Rejected] = ()
         with paused_collection():
             try:
-                traces = [decode(data[start:end]) for start, end in chunk.spans]
+                traces = _from_deeper(_TO_ONE, lambda: [decode(data[start:end]) for start, end in chunk.spans])
                 for index, trace in enumerate(traces):
                     if trace.metric_results is msgspec.UNSET:
                         _check_score(chunk, index, trace)
@@ -105,12 +109,9 @@ class TraceDecoder:
                 trace.eval_set_id = chunk.eval_set_id
         return Decoded(chunk, self._detail, traces, rejected)
 
-    def decode_for_good(self, chunk: Chunk, calls: int = _CALLS) -> Decoded:
-        """Do the same from deeper in the program, so that what is a trace by this is one wherever it is read again.
-
-        Up to Python 3.11 the calls under way take from how deep a value may be nested.
-        """
-        return self.decode_for_good(chunk, calls - 1) if calls else self.decode(chunk)
+    def decode_for_good(self, chunk: Chunk) -> Decoded:
+        """Do the same, but so that what is a trace by this is one wherever it is read again."""
+        return _from_deeper(_ELSEWHERE, lambda: self.decode(chunk))
 
     def _none_of(self, chunk: Chunk, too_large: TooLarge) -> Decoded:
         """Set aside the record that a chunk holds only the beginning of."""
@@ -159,6 +160,11 @@ class TraceDecoder:
             return msgspec.convert(value, self._type)
         except msgspec.ValidationError as error:  # what the walk above does not see: a number too large for a double
             _refuse(chunk, index, Mismatch(path, "a trace", f"something else ({error})"))
+
+
+def _from_deeper(calls: int, function: Callable[[], _T]) -> _T:
+    """Call a function from some calls deeper, where less may be nested: so another way need not be more strict."""
+    return _from_deeper(calls - 1, function) if calls else function()
 
 
 def _rejected(chunk: Chunk, index: int, error: BadRecordError) -> Rejected:

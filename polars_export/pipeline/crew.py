@@ -90,10 +90,12 @@ class _Alone:
 def own_handler_kept() -> Iterator[None]:
     """Put back the handler of interrupts that Polars replaces as it is loaded: with its own, a read would wait on."""
     handler = signal.getsignal(signal.SIGINT)
-    yield
-    is_own = handler is not None and handler is not signal.default_int_handler
-    if is_own and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        is_own = handler is not None and handler is not signal.default_int_handler
+        if is_own and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 class _Process(NamedTuple):
@@ -110,26 +112,30 @@ class Workers:
 
     def __init__(self, job: Job, processes: int) -> None:
         self._processes: list[_Process] = []
+        self._busy: dict[Connection, int] = {}
         try:
             for _ in range(processes):
                 self._processes.append(_start())
+            for _, connection in self._processes:
+                self._send(connection, job)
         except OSError as error:  # no more files, processes or memory
             self._end()
             raise WorkerError(None, error.strerror or str(error)) from error
-        for _, connection in self._processes:
-            self._send(connection, job)
+        except BaseException:
+            self._end()
+            raise
 
     def map(self, method: str, tasks: Iterable[Any], told: Told) -> Iterator[Any]:
         """Yield what the method returns for each task, in the order of the tasks.
 
         Raises:
-            ExportError: What the first task that fails raises.
+            ExportError: What the first task that fails raises; others may be under way yet.
             WorkerError: A process ended.
         """
-        waiting = enumerate(tasks)
+        self._finish()
+        waiting, busy = enumerate(tasks), self._busy
         order: deque[int] = deque()  # the tasks handed out whose results have not been taken
         done: dict[int, Any] = {}
-        busy: dict[Connection, int] = {}
         idle = [connection for _, connection in self._processes]
         while True:
             while idle and len(order) < (_AHEAD + 1) * len(self._processes) and (task := next(waiting, None)):
@@ -139,28 +145,26 @@ class Workers:
                 order.append(task[0])
             if not order:
                 return
-            while order and order[0] in done:
+            if order[0] in done:
                 result = done.pop(order.popleft())
                 if isinstance(result, BaseException):
-                    self._finish(busy)
                     raise result
                 yield result
-                if idle:
-                    break  # first give it work
-            else:
-                for connection in cast("list[Connection]", wait(busy)):
-                    kind, value = self._receive(connection)
-                    if kind == "told":
-                        told(*value)
-                    else:
-                        done[busy.pop(connection)] = value
-                        idle.append(connection)
+                continue
+            for connection in cast("list[Connection]", wait(busy)):
+                kind, value = self._receive(connection)
+                if kind == "told":
+                    told(*value)
+                else:
+                    done[busy.pop(connection)] = value
+                    idle.append(connection)
 
-    def _finish(self, busy: Iterable[Connection]) -> None:
-        """Wait for what is under way, so that its results are not taken for those of the next tasks."""
-        for connection in busy:
+    def _finish(self) -> None:
+        """Wait for what is under way since an error, so that its results are not taken for those of the next tasks."""
+        for connection in self._busy:
             while self._receive(connection)[0] == "told":
                 pass
+        self._busy.clear()
 
     def _send(self, connection: Connection, message: object) -> None:
         try:
@@ -196,7 +200,7 @@ class Workers:
 def _start() -> _Process:
     ours, theirs = socket.socketpair()
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109 - as a string
-    with theirs:
+    with ours, theirs:
         process = subprocess.Popen(  # noqa: S603 - the interpreter that runs this
             [sys.executable, "-P", "-c", _COMMAND, str(theirs.fileno())],  # -P: import nothing from where the user is
             stdin=subprocess.DEVNULL,
@@ -204,7 +208,7 @@ def _start() -> _Process:
             process_group=0,  # what interrupts this process must not interrupt them: they are ended by it
             env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
         )
-    return _Process(process, Connection(ours.detach()))
+        return _Process(process, Connection(ours.detach()))
 
 
 def serve() -> None:

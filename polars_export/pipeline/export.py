@@ -6,9 +6,11 @@ Nothing here needs Polars or pyarrow before a pair is chosen: while this process
 from __future__ import annotations
 
 import os
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from polars_export.errors import BadRecordError
+from polars_export.errors import InputError, SourceError
 from polars_export.options import ExportOptions, Target, TrainingFormat
 from polars_export.pipeline.account import Account
 from polars_export.pipeline.crew import crew, own_handler_kept, processors
@@ -111,7 +113,7 @@ def _export_pairs(
     """Skim all traces, choose among them and have the chosen ones rendered.
 
     Raises:
-        BadRecordError: The first record of the sources that is no trace, if one was met.
+        InputError: What cannot be used first of the sources, if something was met.
     """
     with own_handler_kept():
         from polars_export.pipeline.choice import choose  # noqa: PLC0415 - Polars is loaded while the others load it too
@@ -127,11 +129,13 @@ def _export_pairs(
             met += 1
         if not account.tally.missing:
             to.rendered("render_chosen", choose(skimmed, stored, options, account.tally), workers)
-    except BadRecordError as error:
+    except InputError as error:
+        if options.skips:
+            raise
         # The outlines of all traces come before the contents of the chosen ones. What is reported is the first bad
         # record of the sources all the same.
-        for _ in workers.map("check_part", tasks[: met + 1], account.told):
-            pass
+        with suppress(SourceError):  # said already, or the source is another by now
+            deque(workers.map("check_part", tasks[: met + 1], account.told), maxlen=0)
         raise error from None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.pipeline.job import PartTask
 from polars_export.sources import segments
-from polars_export.sources.fingerprint import fingerprint
+from polars_export.sources.fingerprint import booted, fingerprint
 from polars_export.writers.journal import JournalFile
 from polars_export.writers.manifest import versions
 
@@ -99,12 +99,14 @@ class Journal:
 def key_of_job(beside: Sequence[str], options: ExportOptions) -> str:
     """Return what tells all that decides on the bytes of an output but for the results themselves.
 
+    And since when the machine has been up: what was written before a power failure may not be on its disk.
+
     Args:
         beside: The files that are read beside the results. What cannot be told of one is never the same twice.
         options: What is asked for.
     """
     known = [(path, fingerprint(path) or secrets.token_hex()) for path in beside]
-    return _digest([versions(), options.as_dict(), segments.PART_BYTES, known])
+    return _digest([versions(), options.as_dict(), segments.PART_BYTES, known, booted()])
 
 
 def _digest(value: object) -> str:

@@ -89,7 +89,7 @@ class Qualifying:
 
     def _decoded(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Sequence[TraceOutline]:
         if not self._few:
-            decoded = self._in_full.decode(chunk)
+            decoded = self._in_full.decode_for_good(chunk)
             if not decoded.rejected:
                 return decoded.traces
         outlines, decoded = self._in_two_steps(chunk, self._in_full.decode, tally, rejects)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from polars_export.decode import TraceDecoder, paused_collection
 from polars_export.detail import Detail
-from polars_export.errors import InputError
+from polars_export.errors import InputError, SourceError
 from polars_export.flatten import Rows
 from polars_export.formats import record_format
 from polars_export.options import Target, TrainingFormat
@@ -216,6 +216,8 @@ class Workshop:
             rows = Rows(detail, sort_arguments=context is None)
             for chunk in chosen_chunks(map(Place._make, in_files.select(*_PLACES).iter_rows()), task.stored):
                 decoded = decoder.decode(chunk)
+                if decoded.rejected and self._options.skips:  # all that were chosen had been checked
+                    raise SourceError(chunk.source, "has changed while it was read")
                 raise_first(decoded)
                 rows.add(decoded.traces)
             tables = Tables.of(rows.batch()).take(in_files["row"].arg_sort())

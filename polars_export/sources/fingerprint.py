@@ -1,4 +1,4 @@
-"""What tells that a file is still the one it was."""
+"""What tells that a file is still the one it was, and a machine has not been down since."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from polars_export.sources.stream import is_piped
 
-__all__ = ["fingerprint"]
+__all__ = ["booted", "fingerprint"]
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def fingerprint(path: str) -> str | None:
@@ -21,3 +23,8 @@ def fingerprint(path: str) -> str | None:
     except OSError:
         return None
     return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
+def booted() -> str | None:
+    """Return what is another one each time that the machine starts; None where that cannot be told."""
+    return _BOOT.read_text() if _BOOT.exists() else None

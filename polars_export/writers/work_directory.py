@@ -162,7 +162,7 @@ def _check_ours(work: Path, output: str) -> None:
     """Check that what another process can have put into a directory cannot harm."""
     found = work.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _ANYBODY != _OURS_ALONE:
-        raise OutputError(output, f"{work} is in the way, and not what an export of yours has left")
+        raise OutputError(output, f"{work} is in the way, and not what an export of yours has left; remove it")
 
 
 def _is_in_place(path: Path, descriptor: int) -> bool:

@@ -27,6 +27,9 @@ PART_BYTES = 30_000
 PATIENCE = 300
 """Seconds after which something that has to happen soon is taken for something that never will."""
 
+PART_TAKEN = r"os\.remove .*/\d{6}'"
+"""The change with which the file of a part goes, before the journal has its entry: a pattern for `start`."""
+
 
 def options(on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - options
     asked = {
@@ -254,6 +257,5 @@ def small_parts() -> Iterator[None]:
     """Let exports of this process cut the sources as those that are started do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("polars_export.pipeline.export"), "_LEAST_FOR_PROCESSES", 0)
-        for module in ("sources.segments", "pipeline.choice"):
-            patch.setattr(importlib.import_module(f"polars_export.{module}"), "PART_BYTES", PART_BYTES)
+        patch.setattr(importlib.import_module("polars_export.sources.segments"), "PART_BYTES", PART_BYTES)
         yield

@@ -124,6 +124,18 @@ def test_pairs_of_a_file_that_shrinks_once_they_are_chosen_stop_an_export(
     assert list(output.parent.iterdir()) == []
 
 
+def test_a_pair_that_changes_once_it_is_chosen_is_no_fault_of_another_record(
+    source: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = source.read_bytes()
+    source.write_bytes(b"{bad\n" + good)
+    b = source.with_name("b.jsonl")
+    when_read(monkeypatch, b, 0, lambda: source.write_bytes(b"{bad\n" + good.replace(b'"turns"', b'"tunrs"')))
+    with pytest.raises(pe.SourceError, match=r"a\.jsonl: has changed while it was read"):
+        pe.export(source.parent, output, pe.ExportOptions("dpo", on_error="skip"))
+    assert list(output.parent.iterdir()) == []
+
+
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_a_file_that_goes_before_its_turn_is_told(
     on_error: str, source: Path, output: Path, monkeypatch: pytest.MonkeyPatch

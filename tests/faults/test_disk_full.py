@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.accounts import rows_in
-from tests.faults.processes import PART_BYTES, found_in, options, runs, undisturbed
+from tests.faults.processes import PART_BYTES, PATIENCE, found_in, options, runs, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def run(
     command = [*around, sys.executable, "-c", _SMALL_PARTS, str(limit), "export", str(source), "--format", "chatml"]
     command += ["--quality-threshold", "0.25", "--on-error", "skip", "--overwrite", "--workers", str(workers)]
     command += ["--output", str(output)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

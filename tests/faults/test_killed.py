@@ -13,6 +13,7 @@ from shutil import rmtree
 import pytest
 
 from tests.faults.processes import (
+    PART_TAKEN,
     PATIENCE,
     Scene,
     options,
@@ -136,8 +137,8 @@ def test_a_hundred_times_killed_nothing_is_ever_partial_and_a_resumed_run_ends_t
 
 
 def part_way(scene: Scene) -> None:
-    """Kill an export when it has read more than half of its source."""
-    with start(*scene.arguments(), share=0.6) as process:
+    """Kill an export when it has taken more than half of its parts."""
+    with start(*scene.arguments(), change=8, like=PART_TAKEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     assert scene.state() == "old"

@@ -20,7 +20,7 @@ import polars_export as pe
 from polars_export.cli import main
 from polars_export.pipeline import crew
 from polars_export.pipeline.journal import key_of_job
-from polars_export.sources import segments
+from polars_export.sources import fingerprint, segments
 from polars_export.writers import open as open_module
 from tests.builders import case_result, turn, write_lines
 from tests.faults.accounts import contents, export
@@ -319,6 +319,18 @@ def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path)
     assert key_of(store / "*") != before  # no store any more
     (store / "prompts/set.json").write_text(eval_set("another"), encoding="utf-8")
     assert key_of(store) != before
+
+
+def test_the_key_of_a_job_is_another_one_when_the_machine_has_been_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "runs.jsonl", case_result())
+    monkeypatch.setattr(fingerprint, "_BOOT", tmp_path / "boot")
+    keys = []
+    for since in ("today", "today", "yesterday"):
+        (tmp_path / "boot").write_text(since, encoding="utf-8")
+        keys.append(key_of(tmp_path))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_the_key_of_a_job_with_piped_tools_is_never_the_same(tmp_path: Path) -> None:

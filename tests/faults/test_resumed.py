@@ -17,6 +17,7 @@ from tests import rowwise
 from tests.builders import case_result, turn
 from tests.faults.accounts import WORK_DIRECTORY, check_account, lines_of, read_rejects
 from tests.faults.processes import (
+    PART_TAKEN,
     PATIENCE,
     Scene,
     found_in,
@@ -47,7 +48,7 @@ def killed(source: Path, request: pytest.FixtureRequest) -> Scene:
     old = {request.param if "." in request.param else "data/old.jsonl": b"old"}
     scene = Scene(source, source.with_name(f"killed {request.param}") / request.param, "skip", old, {})
     scene.set_up()
-    with start(*scene.arguments(), share=0.6) as process:
+    with start(*scene.arguments(), change=8, like=PART_TAKEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     assert scene.state() == "old"
@@ -200,8 +201,7 @@ def test_into_a_compressed_file_it_begins_anew(source: Path, tmp_path: Path) -> 
     assert resume(scene).taken_up == 0
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("change", [1, 2, 7])
+@pytest.mark.parametrize("change", [2, *(pytest.param(change, marks=pytest.mark.long) for change in (1, 7))])
 def test_pairs_are_taken_up_too(change: int, tmp_path: Path) -> None:
     good = [case_result(f"case {n // 2}", turn("word " * 50 + str(n)), scores=[0.5 + n % 2]) for n in range(300)]
     scene = Scene(tmp_path / "runs.jsonl", tmp_path / "out/out.jsonl", "skip", {}, {})
@@ -209,7 +209,7 @@ def test_pairs_are_taken_up_too(change: int, tmp_path: Path) -> None:
     scene.set_up()
     arguments = scene.arguments()
     arguments[arguments.index("chatml")] = "dpo"
-    with start(*arguments, change=change, like=r"os\.remove .*/\d{6}'") as process:
+    with start(*arguments, change=change, like=PART_TAKEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     scene.check_left()
