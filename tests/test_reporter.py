@@ -44,6 +44,8 @@ def test_a_scored_trace_is_the_mean_of_its_metrics() -> None:
     assert pe.ScoredTrace.from_case_result(case_result(scores=[])).score == 0.0
     with pytest.raises(pe.BadRecordError, match=r"\$\.metric_results\[0\]\.score\.value: expected a number"):
         pe.ScoredTrace.from_case_result(case_result(scores=["1"]))  # type: ignore[list-item]
+    with pytest.raises(pe.BadRecordError, match="expected a case result, found something else"):
+        pe.ScoredTrace.from_case_result(case_result(scores=[10**400]))
 
 
 @pytest.mark.parametrize(

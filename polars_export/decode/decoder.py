@@ -206,6 +206,10 @@ def check_case_result(value: Mapping[str, Any]) -> None:
     """
     if mismatch := first_mismatch(CaseScores, dict(value), "$"):
         raise BadRecordError("case result", None, *mismatch)
+    try:
+        msgspec.convert(value, CaseScores)
+    except msgspec.ValidationError as error:  # as where a record is decoded value by value
+        raise BadRecordError("case result", None, "$", "a case result", f"something else ({error})") from None
 
 
 def name_unknown_blocks(value: object) -> None:

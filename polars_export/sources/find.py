@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -169,8 +171,9 @@ def refuse_waiting(path: str) -> None:
     Raises:
         SourceError: It is a named pipe.
     """
-    if Path(path).is_fifo():
-        raise SourceError(path, "a named pipe is read only if it is named as a source")
+    with suppress(OSError):  # whoever opens it will say what is wrong
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - of many files
+            raise SourceError(path, "a named pipe is read only if it is named as a source")
 
 
 def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:

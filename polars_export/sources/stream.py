@@ -74,6 +74,8 @@ class ByteStream:
                 self._head = head
         except OSError as error:
             raise SourceError(source, error.strerror or str(error)) from error
+        except ValueError as error:  # what cannot be a name
+            raise SourceError(source, str(error)) from error
         is_plain = kept or start
         self.codec = None if is_plain else next((c for magic, c in _MAGIC.items() if head.startswith(magic)), None)
         self._readinto: Callable[[memoryview], int] = self._read_stored

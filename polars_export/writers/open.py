@@ -50,14 +50,23 @@ def check_output(output: str, sources: Sequence[str], searched: Sequence[str], *
     """
     if output == STDOUT:
         return False
-    if not output:
-        raise OptionError("output", "expected a name; found ''")
+    if not _can_be_a_name(output):
+        raise OptionError("output", f"expected a name; found {output!r}")
     with reported(output):
         return _check_named(output, sources, searched, overwrite=overwrite)
 
 
+def _can_be_a_name(output: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(output) != b""
+    except UnicodeEncodeError:
+        return False
+
+
 def _check_named(output: str, sources: Sequence[str], searched: Sequence[str], *, overwrite: bool) -> bool:
     path = Path(output)
+    if Path(os.path.realpath(path)).is_symlink():
+        raise OutputError(output, "is a link that leads back to itself")
     into_directory = not output.endswith(_ENDINGS)
     if into_directory:
         if path.suffix and not output.endswith("/") and not path.is_dir():
@@ -94,6 +103,7 @@ def rejects_of(output: str, sources: Sequence[str], *, into_directory: bool) -> 
 
     Raises:
         OptionError: There is no place beside standard output, or it is that of the output or of one of the sources.
+        OutputError: It is that of something else than a file.
     """
     if output == STDOUT:
         raise OptionError("on_error", "skip writes bad records to a file beside the output; name an output")
@@ -103,6 +113,8 @@ def rejects_of(output: str, sources: Sequence[str], *, into_directory: bool) -> 
     path = file.with_name(REJECTS)
     if path == file or _is_among(path, sources):
         raise OptionError("on_error", f"skip would write bad records to {path}, which is in use; name another output")
+    with reported(str(path)):
+        _check_file(path, str(path))
     return str(path)
 
 

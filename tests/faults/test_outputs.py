@@ -69,6 +69,29 @@ def test_an_output_needs_a_name(source: Path, tmp_path: Path, monkeypatch: pytes
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["a\0b.jsonl", "a\ud800.jsonl"])
+def test_what_cannot_be_a_name_is_none(name: str, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(pe.OptionError, match="expected a name; found"):
+        pe.export(source, str(tmp_path / name), SKIP)
+    for option in ("prompts", "tools"):
+        with pytest.raises(pe.SourceError):
+            pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("chatml", target="trl", **{option: name}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_a_link_that_leads_back_to_itself_is_no_output(name: str, source: Path, tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to("other")
+    (tmp_path / "other").symlink_to(name)
+    with pytest.raises(pe.OutputError, match="leads back to itself"):
+        pe.export(source, tmp_path / name, SKIP)
+
+
+def test_rejects_that_have_no_place_are_an_error_at_once(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "rejects.jsonl").mkdir()
+    with pytest.raises(pe.OutputError, match=r"rejects\.jsonl: is a directory"):
+        pe.export(source, tmp_path / "out.jsonl", SKIP)
+
+
 def test_what_is_read_beside_the_results_is_not_overwritten(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out/sets").mkdir(parents=True)
     (tmp_path / "out/sets/set.json").write_text('{"id": "s", "cases": []}', encoding="utf-8")
