@@ -18,7 +18,7 @@ from polars_export.pipeline.job import Description, Job, PartTask
 from polars_export.pipeline.journal import key_of_job
 from polars_export.pipeline.taking import Taking
 from polars_export.sources import find_sources, listed, parts_of, refuse_if_all, size_of
-from polars_export.sources.find import eval_sets, files_of_eval_sets, find_matches
+from polars_export.sources.find import directories_of, eval_sets, files_of_eval_sets
 from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_of
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from polars_export.pipeline.crew import Crew
     from polars_export.report import ExportReport
     from polars_export.sources import Source, Sources, Stored
-    from polars_export.sources.find import Found
 
 __all__ = ["export", "files_beside"]
 
@@ -67,8 +66,9 @@ def export(
     found = find_sources(sources)
     paths = [source.path for source in found]
     beside = files_beside(sources, options)
-    into_directory = check_output(output, [*paths, *beside], _searched(sources, found), overwrite=options.overwrite)
-    rejects = rejects_of(output, [*paths, *beside], into_directory=into_directory) if options.skips else None
+    files = [*paths, *beside]
+    into_directory = check_output(output, files, directories_of(sources, found), overwrite=options.overwrite)
+    rejects = rejects_of(output, files, into_directory=into_directory) if options.skips else None
     account = Account([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     with open_output(output, plan, key_of_job(beside, options), resume=options.resume) as opened:
@@ -92,13 +92,6 @@ def files_beside(sources: Sequence[Source], options: ExportOptions) -> list[str]
     if options.target is Target.REFERENCE:
         return []
     return [*files_of_eval_sets(eval_sets(options.prompts, sources)), *([options.tools] if options.tools else [])]
-
-
-def _searched(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
-    """Return the directories of the sources: those named, and those with files that a search has met, as by a link."""
-    named = [match for source in sources for match in find_matches(os.fspath(source))]
-    met = {os.path.dirname(source.path) for source in found if source.searched}  # noqa: PTH120 - as many as files
-    return [path for path in (*named, *sorted(met)) if os.path.isdir(path)]  # noqa: PTH112 - names may be too long
 
 
 def _processes(account: Account, beside: Sequence[str], options: ExportOptions) -> int:
@@ -130,7 +123,7 @@ def _export_pairs(
         if not account.tally.missing:
             to.rendered("render_chosen", choose(skimmed, stored, options, account.tally), workers)
     except InputError as error:
-        if options.skips:
+        if options.skips or (account.piped and isinstance(error, SourceError)):
             raise
         # The outlines of all traces come before the contents of the chosen ones. What is reported is the first bad
         # record of the sources all the same.

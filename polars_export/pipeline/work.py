@@ -33,6 +33,7 @@ from polars_export.report import LeftOut
 from polars_export.scoring import qualifies
 from polars_export.selection import CASE
 from polars_export.sources import Limits, Place, Reading, Stored, chosen_chunks
+from polars_export.sources.stream import is_piped
 from polars_export.tables import Tables
 from polars_export.writers import file_type_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
@@ -142,7 +143,7 @@ class Workshop:
         del told
         decoder = TraceDecoder(detail_of(self._options))
         account, rejects = PartAccount(), StopAtFirst()
-        for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None):
+        for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None, again=True):
             rejects.records(account.tally, decoder.decode_for_good(chunk))
 
     def describe(self, facts: Description, told: Told) -> dict[str, str]:
@@ -158,12 +159,13 @@ class Workshop:
         return self._known
 
     def _chunks(
-        self, part: Part, account: PartAccount, rejects: Rejects, told: Told
+        self, part: Part, account: PartAccount, rejects: Rejects, told: Told, *, again: bool = False
     ) -> Iterator[tuple[Segment, Chunk]]:
+        """Yield the chunks of a part, each with its segment; `again` if what was kept of them may be but a part."""
         limits = Limits(self._options.max_record_bytes, tolerant=self._options.skips)
         for segment in part:
             rejects.segment = segment
-            reading = Reading(segment, self._spool(segment), limits)
+            reading = Reading(segment, None if again and not is_piped(segment.path) else self._spool(segment), limits)
             known = 0
             try:
                 for chunk in reading.chunks():

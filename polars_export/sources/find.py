@@ -20,6 +20,7 @@ __all__ = [
     "Found",
     "Source",
     "Sources",
+    "directories_of",
     "eval_sets",
     "files_of_eval_sets",
     "find_matches",
@@ -68,6 +69,13 @@ def find_sources(sources: Sources) -> list[Found]:
         except OSError as error:
             raise SourceError(str(source), error.strerror or str(error)) from error
     return found
+
+
+def directories_of(sources: Sources, found: Iterable[Found]) -> list[str]:
+    """Return the directories that are searched: those that sources name, and those of files found, as by a link."""
+    named = [match for source in listed(sources) for match in find_matches(os.fspath(source))]
+    met = {os.path.dirname(source.path) for source in found if source.searched}  # noqa: PTH120 - as many as files
+    return [path for path in (*named, *sorted(met)) if os.path.isdir(path)]  # noqa: PTH112 - names may be too long
 
 
 def find_matches(source: str) -> list[str]:

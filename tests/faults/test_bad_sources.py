@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,10 +165,18 @@ def test_a_damaged_source_stops_an_export_and_is_named(
 def test_the_first_bad_record_is_named_also_where_a_later_source_is_damaged(
     three: Three, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    write_lines(three.bad, case_result("a"), case_result("b", turn("x", index=-1)))
-    (three.folder / "d.jsonl").write_bytes(DAMAGED["a gzip stream with a hole"])
+    later = three.folder / "d.jsonl"
+    later.write_bytes(DAMAGED["a gzip stream that ends early"])
     for format_name in ("chatml", "dpo"):
+        write_lines(three.bad, case_result("a"), case_result("b", turn("x", index=-1)))
         assert f"{three.bad}:2: $.invocation.turns[0].turn_index" in stops(three, capfd, "--format", format_name)
+        write_lines(three.bad, case_result("a"), case_result("b"))
+        with pytest.raises(pe.SourceError, match=r"d\.jsonl: damaged gzip data"):
+            pe.export(three.folder, three.output, pe.ExportOptions(format_name))
+    with later.open("rb") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", SimpleNamespace(buffer=file, fileno=file.fileno))
+        with pytest.raises(pe.SourceError, match="-: damaged gzip data"):
+            pe.export("-", three.output, pe.ExportOptions("dpo"))
 
 
 @pytest.mark.parametrize("format_name", ["chatml", "dpo"])
