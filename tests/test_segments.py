@@ -45,7 +45,7 @@ def read(path: Path, limits: Limits = ALL, cut: Iterable[Part] = ()) -> list[tup
                 with path.open("rb") as file:
                     file.seek(chunk.offset + start)
                     assert file.read(end - start) == chunk.data[start:end]
-        before += reading.lines
+        before += reading.lines or 0
     text = path.read_bytes()
     assert cut or before == text.count(b"\n") + (not text.endswith(b"\n"))
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from polars_export.pipeline.job import add_lines
 from polars_export.pipeline.seen import Seen
 from polars_export.pipeline.tally import Tally
 from polars_export.report import ExportReport
@@ -16,7 +16,7 @@ from polars_export.sources.stream import is_piped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polars_export.pipeline.job import PartAccount
+    from polars_export.pipeline.job import Lines, PartAccount
 
 __all__ = ["Account", "Watch"]
 
@@ -26,10 +26,7 @@ Watch: TypeAlias = Callable[[int, int | None, int], None]
 
 @dataclass(slots=True)
 class Account:
-    """The account of an export: what its sources are, and what became of that which has been read.
-
-    `lines` are those read of each source, by its number.
-    """
+    """The account of an export: what its sources are, and what became of that which has been read."""
 
     sources: Sequence[tuple[str, int]]
     watch: Watch | None
@@ -40,7 +37,7 @@ class Account:
     tally: Tally = field(default_factory=Tally)
     seen: Seen = field(default_factory=Seen)
     passed_over: dict[str, str] = field(default_factory=dict)
-    lines: Counter[int] = field(default_factory=Counter)
+    lines: Lines = field(default_factory=dict)
     taken_up: int = 0
     bytes_read: int = 0
     traces_read: int = 0
@@ -53,7 +50,7 @@ class Account:
         """Add the account of a part."""
         self.tally.add(part.tally)
         self.passed_over |= part.passed_over
-        self.lines.update(part.lines)
+        add_lines(self.lines, part.lines)
 
     def told(self, bytes_read: int, traces: int) -> None:
         """Take note of progress."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from polars_export.pipeline.tally import Tally
 
@@ -78,6 +78,17 @@ class Description(NamedTuple):
     seen: Seen
 
 
+Lines: TypeAlias = dict[int, int | None]
+"""How many lines were read of a source, by its number; None where that is not known."""
+
+
+def add_lines(known: Lines, more: Lines) -> None:
+    """Add to the lines that are known those read since."""
+    for source, lines in more.items():
+        before = known.get(source, 0)
+        known[source] = None if before is None or lines is None else before + lines
+
+
 @dataclass(frozen=True, slots=True)
 class PartAccount:
     """What became of that which a part holds.
@@ -85,13 +96,13 @@ class PartAccount:
     Attributes:
         tally: The counts.
         passed_over: Sources without traces, with what they hold.
-        lines: How many lines were read of a source, by its number.
+        lines: The lines read.
         rejects: File with the records that cannot be used, their lines counted from the first one read; None without.
     """
 
     tally: Tally = field(default_factory=Tally)
     passed_over: dict[str, str] = field(default_factory=dict)
-    lines: dict[int, int] = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
     rejects: Path | None = None
 
 

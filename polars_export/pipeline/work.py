@@ -15,7 +15,7 @@ from polars_export.flatten import Rows
 from polars_export.formats import record_format
 from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.cases import case_digest
-from polars_export.pipeline.job import PartAccount, RenderedPart, SkimmedPart
+from polars_export.pipeline.job import PartAccount, RenderedPart, SkimmedPart, add_lines
 from polars_export.pipeline.prompts import context_of
 from polars_export.pipeline.rejects import SetAside, StopAtFirst, raise_first
 from polars_export.pipeline.render import rendered
@@ -175,7 +175,7 @@ class Workshop:
             except InputError as error:
                 rejects.rest(account.tally, error)
             told(reading.bytes_read - known, 0)
-            account.lines[segment.number] = account.lines.get(segment.number, 0) + reading.lines
+            add_lines(account.lines, {segment.number: reading.lines})
             if reading.passed_over:
                 account.passed_over[segment.path] = reading.passed_over
 

@@ -44,7 +44,7 @@ class Reading:
 
     Attributes:
         bytes_read: How many bytes of the source have been read, as they are stored.
-        lines: How many lines of the file start in the segment, once it has been read; 0 of a document.
+        lines: How many lines of the file start in the segment; None until all of it has been read, and of a document.
         passed_over: What the source holds in place of traces, if it was met in a search; else None.
     """
 
@@ -53,7 +53,7 @@ class Reading:
         self._spool = spool
         self._limits = limits
         self.bytes_read = 0
-        self.lines = 0
+        self.lines: int | None = None
         self.passed_over: str | None = None
 
     def chunks(self) -> Iterator[Chunk]:
@@ -79,8 +79,7 @@ class Reading:
         if end is None and segment.size and window.stream.is_stored:
             end = segment.start + segment.size
         if segment.start:
-            if skip_line(window, end):
-                self.lines = yield from line_chunks(window, end)
+            self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
             return
         try:
             kind = recognise(window, tolerant=self._limits.tolerant)

@@ -74,12 +74,12 @@ class RejectsFile:
         self._decode = msgspec.json.Decoder(tuple[int, Reject]).decode
         self._encode = msgspec.json.Encoder().encode
 
-    def add(self, part: Path, lines_before: Mapping[int, int]) -> int:
+    def add(self, part: Path, lines_before: Mapping[int, int | None]) -> int:
         """Append the rejects of a part, whose file is removed, and return how many bytes that takes.
 
         Args:
             part: Its file.
-            lines_before: How many lines of a source, by its number, stand before the part.
+            lines_before: How many lines of a source, by its number, stand before the part; None where nobody knows.
         """
         size = 0
         file = self.open()
@@ -111,10 +111,10 @@ class RejectsFile:
             self._file.close()
 
 
-def _numbered(reject: Reject, lines_before: int) -> Reject:
+def _numbered(reject: Reject, lines_before: int | None) -> Reject:
     """Return a reject whose line, if it has one, counts from the beginning of its source."""
-    if reject.line is not None and lines_before:
-        reject.line += lines_before
+    if reject.line is not None and lines_before != 0:
+        reject.line = None if lines_before is None else reject.line + lines_before
         where = (reject.json_path or "", reject.expected or "", reject.found or "")
         reject.error = str(BadRecordError(reject.source, reject.line, *where))
     return reject

@@ -124,6 +124,29 @@ def test_pairs_of_a_file_that_shrinks_once_they_are_chosen_stop_an_export(
     assert list(output.parent.iterdir()) == []
 
 
+def test_behind_what_cannot_be_read_no_line_is_told(
+    source: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [pe.SourceError(str(source), "Input/output error")]
+
+    def fail() -> None:
+        if errors:
+            raise errors.pop()
+
+    lines = source.read_bytes().splitlines(keepends=True)
+    source.write_bytes(b"".join([*lines[:5], b"{early\n", *lines[5:95], b"{late\n", *lines[95:]]))
+    when_read(monkeypatch, source, 30_000, fail)
+    report = export([source.parent], output, pe.ExportOptions("chatml", on_error="skip"))
+    early, lost, *late = read_rejects(rejects_path(output))
+    assert (early["line"], early["raw"]) == (6, "{early")
+    assert (lost["line"], lost["error"]) == (None, f"{source}: Input/output error")
+    if source.stat().st_size < segments.PART_BYTES:
+        assert late == []
+    else:
+        assert [(reject["line"], reject["raw"]) for reject in late] == [(None, "{late")]
+        assert report.exported > 60
+
+
 def test_a_pair_that_changes_once_it_is_chosen_is_no_fault_of_another_record(
     source: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
