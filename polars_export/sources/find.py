@@ -103,17 +103,27 @@ def _find(source: str) -> Iterator[Found]:
 
 
 def _search(directory: str) -> Iterator[Found]:
-    paths: list[str] = []
-    for folder, folders, files in _walk(directory):
-        if set(folders) >= _STORE:
-            folders[:] = ["results"]
-            continue
-        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS)]  # noqa: PTH118
+    paths = _files_below(directory, "results", _ENDINGS)
     if not paths:
         raise SourceError(
             directory, "the directory holds no results (.json, .jsonl or .ndjson, or these with .gz or .zst)"
         )
-    yield from (Found(path, searched=True) for path in sorted(paths))
+    yield from (Found(path, searched=True) for path in paths)
+
+
+def _files_below(directory: str, of_stores: str, endings: tuple[str, ...]) -> list[str]:
+    """Return the files below a directory whose names end so, sorted; of eval stores those below one of their folders.
+
+    Raises:
+        SourceError: A folder cannot be read.
+    """
+    paths: list[str] = []
+    for folder, folders, files in _walk(directory):
+        if set(folders) >= _STORE:
+            folders[:] = [of_stores]
+            continue
+        paths += [os.path.join(folder, file) for file in files if file.endswith(endings)]  # noqa: PTH118
+    return sorted(paths)
 
 
 def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
@@ -160,17 +170,12 @@ def files_of_eval_sets(named: Sources) -> list[str]:
 def _find_eval_sets(source: str) -> Iterable[str]:
     if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         return (found.path for found in find_sources(source))
-    paths: list[str] = []
-    for folder, folders, files in _walk(source):
-        if set(folders) >= _STORE:
-            folders[:] = ["sets"]
-            continue
-        paths += [os.path.join(folder, file) for file in files if file.endswith(_ENDINGS_OF_SETS)]  # noqa: PTH118
+    paths = _files_below(source, "sets", _ENDINGS_OF_SETS)
     if not paths:
         raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
     for path in paths:
         refuse_waiting(path)
-    return sorted(paths)
+    return paths
 
 
 def refuse_waiting(path: str) -> None:
