@@ -21,7 +21,7 @@ from polars_export.options import (
     Target,
     TrainingFormat,
 )
-from polars_export.process import end, import_less
+from polars_export.process import INTERRUPTS, end, import_less
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "run"]
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _USAGE = 2
 _INTERRUPTED = 130
 
@@ -173,7 +172,7 @@ def run() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line in a process that goes on, and return its exit status."""
-    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
     _catch_interrupts()
     try:
         return _status_of(arguments)
@@ -210,7 +209,7 @@ class _Interrupted(BaseException):
 
 
 def _catch_interrupts() -> None:
-    for number in _INTERRUPTS:
+    for number in INTERRUPTS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is in a shell's background, or under nohup
             signal.signal(number, _interrupt)
 
@@ -221,5 +220,5 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_interrupts() -> None:
-    for number in _INTERRUPTS:
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
-__all__ = ["end", "import_less"]
+__all__ = ["INTERRUPTS", "end", "import_less"]
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask a process to stop."""
 
 
 def import_less() -> None:

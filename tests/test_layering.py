@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "conversation": {"options", "tables"},
     "formats": {"conversation", "errors", "nested", "options", "report", "tables"},
     "process": set(),
-    "writers": {"errors", "names", "nested"},
+    "writers": {"errors", "names", "nested", "process"},
     "pipeline": {
         "chunk", "decode", "detail", "errors", "flatten", "formats", "options", "process", "prompting", "report",
         "schema", "scoring", "selection", "sources", "tables", "writers",

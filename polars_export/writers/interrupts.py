@@ -6,13 +6,13 @@ import signal
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from polars_export.process import INTERRUPTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
 __all__ = ["Interrupts"]
-
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -28,7 +28,7 @@ class Interrupts:
     def come_too_late(self) -> None:
         """Take no notice of interrupts until the end of the block."""
         with suppress(ValueError):  # not the main thread, which alone is ever interrupted
-            for number in _NUMBERS:
+            for number in INTERRUPTS:
                 self._handlers.setdefault(number, signal.signal(number, _too_late))
 
     @contextmanager
