@@ -33,10 +33,9 @@ class Kind(Enum):
 class _FirstLine(Enum):
     """What the first line of a source is that is not blank."""
 
-    VALUE = auto()
+    VALUE = auto()  # or so long that it is not held to its end
     BEGINNING = auto()  # of a value that goes on behind it, as in JSON that is set out to be read
     BROKEN = auto()
-    LONG = auto()  # not held to its end
 
 
 class NoTracesError(SourceError):
@@ -121,7 +120,7 @@ def _first_line(window: Window) -> _FirstLine:
     start = _start_of(window)
     newline = window.data.find(b"\n", window.start + start, window.end)
     if newline < 0:
-        return _FirstLine.LONG
+        return _FirstLine.VALUE
     text = bytes(window.data[window.start + start : newline]).decode("utf-8", "replace").rstrip()
     try:
         json.loads(text)
