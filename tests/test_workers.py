@@ -307,7 +307,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
     write_lines(folder / "bad.jsonl", bad_outline(case_result()))
     write_lines(folder / "late.jsonl", *runs(1_000), bad_outline(case_result()))
     write_lines(folder / "content.jsonl", bad_content(case_result()))
-    job = Job((str(folder),), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=folder)
+    job = Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=folder)
     with Workers(job, 2) as workers:
         made = TwoWorkers(workers, folder)
         assert list(made.map("check_part", ["good"] * 2)) == [None, None]
@@ -366,7 +366,7 @@ def test_workers_that_cannot_be_told_what_to_do_are_ended(
         raise error
 
     monkeypatch.setattr(Workers, "_send", fails)
-    job = Job((str(tmp_path),), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path)
+    job = Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path)
     before = children(os.getpid())
     with pytest.raises((KeyboardInterrupt, pe.WorkerError)):
         Workers(job, 2)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from polars_export.report import ExportReport
     from polars_export.sources import Source, Sources, Stored
 
-__all__ = ["export", "files_beside"]
+__all__ = ["export", "files_of_sets"]
 
 _LEAST_FOR_PROCESSES = 48 << 20
 """Bytes of the sources from which on other processes are started, which takes as long as exporting some 50 MB."""
@@ -65,14 +65,15 @@ def export(
     sources = listed(sources)
     found = find_sources(sources)
     paths = [source.path for source in found]
-    beside = files_beside(sources, options)
+    sets = files_of_sets(sources, options)
+    beside = [*sets, *([options.tools] if options.tools else [])]
     files = [*paths, *beside]
     into_directory = check_output(output, files, directories_of(sources, found), overwrite=options.overwrite)
     rejects = rejects_of(output, files, into_directory=into_directory) if options.skips else None
     account = Account([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     with open_output(output, plan, key_of_job(beside, options), resume=options.resume) as opened:
-        job = Job(tuple(os.fspath(source) for source in sources), options, output, into_directory, opened.parts)
+        job = Job(tuple(sets), options, output, into_directory, opened.parts)
         tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found, tolerant=options.skips))]
         processes = min(_processes(account, beside, options), len(tasks))
         with crew(job, processes) as workers, Taking(output, opened, account) as to:
@@ -87,11 +88,9 @@ def export(
     return account.report(output)
 
 
-def files_beside(sources: Sequence[Source], options: ExportOptions) -> list[str]:
-    """Return the files that are read beside the results."""
-    if options.target is Target.REFERENCE:
-        return []
-    return [*files_of_eval_sets(eval_sets(options.prompts, sources)), *([options.tools] if options.tools else [])]
+def files_of_sets(sources: Sequence[Source], options: ExportOptions) -> list[str]:
+    """Return the files of the eval sets in force; none where the records hold no prompts."""
+    return [] if options.target is Target.REFERENCE else files_of_eval_sets(eval_sets(options.prompts, sources))
 
 
 def _processes(account: Account, beside: Sequence[str], options: ExportOptions) -> int:

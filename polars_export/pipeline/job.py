@@ -26,14 +26,14 @@ class Job:
     """One export.
 
     Attributes:
-        sources: The sources as the user named them.
+        eval_sets: The files with the prompts, where the records hold such.
         options: What to export.
         output: The name of the output.
         into_directory: Whether that is a dataset repository.
         parts: Directory for the files of the parts and the spools.
     """
 
-    sources: tuple[str, ...]
+    eval_sets: tuple[str, ...]
     options: ExportOptions
     output: str
     into_directory: bool

@@ -47,7 +47,7 @@ def export_objects(
     with paused_collection():
         tables = Qualifying(options).of(_chunks(traces, eval_set_id), tally, StopAtFirst())
         if options.target is not Target.REFERENCE:
-            tables = prompted(tables, context_of([], options), options, tally)
+            tables = prompted(tables, context_of(options.prompts, options), options, tally)
         if options.format is TrainingFormat.DPO:
             tables = paired(tables, options, tally)
         pieces = rendered(tables, options, tally)

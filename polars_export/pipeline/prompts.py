@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from polars_export.prompting import Context
 from polars_export.sources.find import eval_sets
-from polars_export.sources.prompts import PROMPTS, read_prompts
+from polars_export.sources.prompts import read_prompts
 from polars_export.sources.tools import read_tools
 
 if TYPE_CHECKING:
@@ -19,15 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["context_of", "known_prompts"]
 
 
-def context_of(sources: Sources, options: ExportOptions) -> Context:
-    """Return the prompts and tools of an export whose records hold such.
+def context_of(sets: Sources, options: ExportOptions) -> Context:
+    """Return the prompts of eval sets and the tools of an export whose records hold such.
 
     Raises:
         InputError: A file that names them cannot be used.
     """
     tools = read_tools(options.tools) if options.tools else None
-    known = known_prompts(sources, options.prompts) or Context(pl.DataFrame(schema=PROMPTS))
-    return replace(known, tools=tools)
+    return Context(read_prompts(sets), tools)
 
 
 def known_prompts(sources: Sources, prompts: Sources) -> Context | None:

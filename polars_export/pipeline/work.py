@@ -155,7 +155,7 @@ class Workshop:
         if self._options.target is Target.REFERENCE:
             return None
         if self._known is None:
-            self._known = context_of(self._job.sources, self._options)
+            self._known = context_of(self._job.eval_sets, self._options)
         return self._known
 
     def _chunks(

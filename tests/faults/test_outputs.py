@@ -327,7 +327,8 @@ def eval_set(text: str) -> str:
 
 def key_of(source: Path, target: str = "trl", **options: str) -> str:
     asked = pe.ExportOptions("chatml", target=target, **options)  # type: ignore[arg-type]
-    return key_of_job(export_module.files_beside([source], asked), asked)
+    beside = export_module.files_of_sets([source], asked) + ([asked.tools] if asked.tools else [])
+    return key_of_job(beside, asked)
 
 
 def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:
