@@ -26,6 +26,7 @@ from polars_export.pipeline.job import Job, PartTask
 from polars_export.sources import find_sources, parts_of, segments, stream
 from tests import rowwise
 from tests.builders import call, case_result, document, result, turn, write_document, write_lines
+from tests.faults.processes import at_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,11 +40,6 @@ export_module = importlib.import_module("polars_export.pipeline.export")
 
 ONE_PART = 1 << 30
 SMALL_PARTS = 20_000
-AT_WORK = f"""
-import importlib, sys
-importlib.import_module("polars_export.pipeline.export")._LEAST_FOR_PROCESSES = 0
-importlib.import_module("polars_export.sources.segments").PART_BYTES = {SMALL_PARTS}
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -405,7 +401,7 @@ def test_a_command_that_is_interrupted_leaves_neither_processes_nor_files(number
     output = tmp_path / "out.jsonl"
     output.write_bytes(b"old")
     arguments = ["export", *[str(source)] * 300, "--format", "chatml", "--workers", "2", "--output", str(output)]
-    code = f"{AT_WORK}\nfrom polars_export.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = f"{at_work(SMALL_PARTS)}\nfrom polars_export.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         assert process.stderr
@@ -456,7 +452,7 @@ def test_a_script_is_not_run_again_by_its_workers_and_need_not_load_polars(tmp_p
     script = tmp_path / "script.py"
     export = f"pe.export({str(source)!r}, {str(tmp_path / 'out.jsonl')!r}, pe.ExportOptions(workers=2))"
     script.write_text(
-        f"{AT_WORK}\nimport polars_export as pe\nprint('once')\nprint({export}.exported)\n"
+        f"{at_work(SMALL_PARTS)}\nimport polars_export as pe\nprint('once')\nprint({export}.exported)\n"
         "print(*sorted({'polars', 'pyarrow'} & {*sys.modules}))",
         encoding="utf-8",
     )

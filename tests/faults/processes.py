@@ -42,11 +42,15 @@ def options(on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - o
     return pe.ExportOptions(**{"format": "chatml", **asked, **more})
 
 
-_AT_WORK = f"""
+def at_work(part_bytes: int = PART_BYTES) -> str:
+    """Return the code with which a process cuts its sources into small parts, and has workers for them."""
+    return f"""
 import importlib, os, signal, sys
 importlib.import_module("polars_export.pipeline.export")._LEAST_FOR_PROCESSES = 0
-importlib.import_module("polars_export.sources.segments").PART_BYTES = {PART_BYTES}
+importlib.import_module("polars_export.sources.segments").PART_BYTES = {part_bytes}
 """
+
+
 _COMMAND = "from polars_export.cli import run\nrun()\n"
 
 # Counts those changes that the process is about to make to files which match a pattern, and sends it a signal before
@@ -100,7 +104,7 @@ def start(
         number: The number of the signal.
         share: The share of the sources that it may read before it is killed.
     """
-    code, environment = _AT_WORK, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    code, environment = at_work(), {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     if change is not None:
         code += _COUNTING
         environment |= {"LAST": str(change), "PATTERN": like, "SIGNAL": str(int(number))}

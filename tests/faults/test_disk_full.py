@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.accounts import rows_in
-from tests.faults.processes import PART_BYTES, PATIENCE, found_in, options, runs, undisturbed
+from tests.faults.processes import PATIENCE, at_work, found_in, options, runs, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 NAMES = ["out.jsonl", "out.parquet", "out.jsonl.zst", "out"]
 
-_SMALL_PARTS = f"""
-import importlib, resource, sys
-importlib.import_module("polars_export.pipeline.export")._LEAST_FOR_PROCESSES = 0
-importlib.import_module("polars_export.sources.segments").PART_BYTES = {PART_BYTES}
+_LIMITED = f"""{at_work()}
+import resource
 from polars_export.cli import main
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -36,7 +34,7 @@ def run(
     source: Path, output: Path, workers: int, *around: str, limit: int = resource.RLIM_INFINITY
 ) -> subprocess.CompletedProcess[str]:
     """Run an export in which no file may be larger than a limit, as an argument of another command if one is given."""
-    command = [*around, sys.executable, "-c", _SMALL_PARTS, str(limit), "export", str(source), "--format", "chatml"]
+    command = [*around, sys.executable, "-c", _LIMITED, str(limit), "export", str(source), "--format", "chatml"]
     command += ["--quality-threshold", "0.25", "--on-error", "skip", "--overwrite", "--workers", str(workers)]
     command += ["--output", str(output)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
