@@ -16,7 +16,7 @@ import pytest
 import polars_export as pe
 from polars_export.decode import TraceDecoder
 from polars_export.detail import Detail
-from polars_export.sources import Limits, Reading, find_sources, parts_of, scan, segments, stream
+from polars_export.sources import Limits, Reading, find_sources, parts_of, recognise, scan, segments, stream
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
 
 if TYPE_CHECKING:
@@ -134,6 +134,31 @@ def test_files_passed_over_in_several_parts_are_all_named(
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"), pe.ExportOptions(name))
     assert [Path(path).name for path in done.passed_over] == ["0-set.json", "1-set.json", "2-set.json"]
     assert done.traces_read == 6
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+@pytest.mark.parametrize("name", ["chatml", "dpo"])
+def test_a_large_file_of_another_kind_is_looked_through_once(
+    name: str, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_through: list[str] = []
+
+    def looks(window: stream.Window) -> bool:
+        looked_through.append(window.source)
+        return holds_a_trace(window)
+
+    holds_a_trace = recognise._holds_a_trace  # noqa: SLF001 - how often it reads all of a file
+    monkeypatch.setattr(recognise, "_holds_a_trace", looks)
+    monkeypatch.setattr(segments, "PART_BYTES", 1_000)
+    (tmp_path / "in").mkdir()
+    write_lines(tmp_path / "in/runs.jsonl", case_result("a"), case_result("a"))
+    records = write_lines(tmp_path / "in/records.jsonl", *[{"messages": []}] * 100)
+    done = pe.export(tmp_path / "in", tmp_path / "out.jsonl", pe.ExportOptions(name, on_error=on_error))
+    assert done.passed_over == {str(records): "the records of an export hold no traces"}
+    assert (done.traces_read, done.left_out) == (2, {})
+    assert looked_through == [str(records)]
+    with pytest.raises(pe.SourceError, match=r"records\.jsonl: the records of an export hold no traces"):
+        pe.export(records, tmp_path / "out.jsonl", pe.ExportOptions(name))
 
 
 def test_an_object_of_no_known_kind_met_in_a_search_is_an_error(tmp_path: Path) -> None:

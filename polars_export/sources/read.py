@@ -64,6 +64,10 @@ class Reading:
             BadRecordError: It is not valid JSON between its records, or too large there.
         """
         segment = self._segment
+        if segment.holds is not None:
+            self.passed_over = segment.holds
+            self.bytes_read = segment.size
+            return
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
         if segment.searched:
             refuse_waiting(segment.path)

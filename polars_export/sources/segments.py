@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polars_export.errors import ExportError, SourceError
-from polars_export.sources.recognise import Kind, recognise
+from polars_export.sources.recognise import Kind, NoTracesError, recognise
 from polars_export.sources.stream import STDIN, ByteStream, Window, is_piped
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Segment:
         start: Where it begins, in bytes.
         end: Where it ends; None where the source is one segment.
         size: Its bytes as they are stored; 0 where that is not known.
+        holds: What the source holds in place of traces, where that is known already and it is to be passed over.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Segment:
     start: int = 0
     end: int | None = None
     size: int = 0
+    holds: str | None = None
 
 
 Part = tuple[Segment, ...]
@@ -113,7 +115,12 @@ def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> Non
 def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]:  # noqa: FBT001 - as in `parts_of`
     size = size_of(source.path, tolerant=tolerant)
     whole = Segment(number, source.path, source.searched, size=size)
-    if size <= PART_BYTES or not _is_plain_lines(source.path, tolerant):
+    try:
+        can_be_cut = size > PART_BYTES and _is_plain_lines(source.path, tolerant)
+    except NoTracesError as error:
+        yield replace(whole, holds=error.problem if source.searched else None)
+        return
+    if not can_be_cut:
         yield whole
         return
     for start in range(0, size, PART_BYTES):
@@ -122,6 +129,11 @@ def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]: 
 
 
 def _is_plain_lines(path: str, tolerant: bool) -> bool:  # noqa: FBT001 - as above
+    """Return whether a source can be cut at its lines.
+
+    Raises:
+        NoTracesError: It is of a known kind that holds no traces.
+    """
     if is_piped(path):
         return False
     with ByteStream(path) as stream:
@@ -129,5 +141,7 @@ def _is_plain_lines(path: str, tolerant: bool) -> bool:  # noqa: FBT001 - as abo
             return False
         try:
             return recognise(Window(stream), tolerant=tolerant) is Kind.LINES
+        except NoTracesError:
+            raise
         except ExportError:
             return False  # whoever reads it will say what is wrong, when it is its turn
