@@ -29,7 +29,7 @@ SHORT_TRACES_PER_PIECE = SHORT_CASES_PER_PIECE * data.RUNS_PER_CASE
 COPIED_BYTES = 1 << 24
 RECIPE = blake2b(b"".join(Path(file).read_bytes() for file in (data.__file__, __file__)), digest_size=4).hexdigest()
 
-Piece = TypeVar("Piece")
+RenderedBatch = TypeVar("RenderedBatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Corpus:
             part.rename(path)
         return path
 
-    def _pieces(self, make: Callable[[int, int], Piece]) -> Iterator[Piece]:
+    def _pieces(self, make: Callable[[int, int], RenderedBatch]) -> Iterator[RenderedBatch]:
         """Make pieces without end, several at a time, and yield them in their order."""
         with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
             ahead = deque(pool.submit(make, self.seed, number) for number in range(2 * self.processes))

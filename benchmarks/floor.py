@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.json import Decoder
 
-from polars_export.decode.records import Trace
+from polars_export.inputs.eval_results.records import Trace
 
 __all__ = ["decode"]
 

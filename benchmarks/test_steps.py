@@ -15,27 +15,29 @@ import pytest
 import polars_export as pe
 from benchmarks.data import RUNS_PER_CASE, case_results
 from polars_export.conversation import reference_conversations
-from polars_export.decode import TraceDecoder
-from polars_export.detail import Detail
-from polars_export.flatten import Rows, flatten
+from polars_export.execution.part_worker import PartWorker
+from polars_export.execution.tasks import Job, PartTask
 from polars_export.formats import record_format
-from polars_export.pipeline.job import Job, PartTask
-from polars_export.pipeline.work import Workshop
-from polars_export.scoring import qualifies
-from polars_export.selection import pairs
-from polars_export.sources import Reading, find_sources, parts_of
-from polars_export.tables import Tables
+from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.inputs.eval_results.flatten import ColumnBuilder, flatten
+from polars_export.inputs.reader import SourceReader
+from polars_export.selection.pairs import pairs
+from polars_export.selection.scoring import qualifies
+from polars_export.sources.find import find_sources
+from polars_export.sources.segments import parts_of
+from polars_export.tables.projection import Projection
+from polars_export.tables.tables import Tables
 from polars_export.writers.blocks import BlockWriter, Encoding
 from polars_export.writers.jsonlines import encode
 from polars_export.writers.parquet import encode_row_group
-from polars_export.writers.stitch import ParquetStitcher
+from polars_export.writers.parquet_stitcher import ParquetStitcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from polars_export.chunk import Chunk
-    from polars_export.flatten import Batch
+    from polars_export.inputs.eval_results.flatten import Batch
+    from polars_export.sources.chunk import Chunk
 
     Benchmark = Callable[..., Any]
 
@@ -62,14 +64,14 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
             file.write(json.dumps(case, ensure_ascii=False, separators=(",", ":")) + "\n")
     chunk = next(chunks(source))
     assert len(chunk.spans) == CHUNK_TRACES
-    batch = flatten(TraceDecoder(Detail.RECORDS).decode(chunk).traces, Detail.RECORDS)
+    batch = flatten(TraceDecoder(Projection.RECORDS).decode(chunk).traces, Projection.RECORDS)
     return Steps(source, chunk, batch, Tables.of(batch))
 
 
 def chunks(source: Path) -> Iterator[Chunk]:
     for part in parts_of(find_sources(source)):
         for segment in part:
-            yield from Reading(segment).chunks()
+            yield from SourceReader(segment).chunks()
 
 
 @pytest.mark.benchmark(group="1 read")
@@ -81,29 +83,29 @@ def test_read(benchmark: Benchmark, steps: Steps) -> None:
 
 
 @pytest.mark.benchmark(group="2 decode")
-@pytest.mark.parametrize("detail", Detail, ids=lambda detail: detail.name.lower())
-def test_decode(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
+@pytest.mark.parametrize("detail", Projection, ids=lambda detail: detail.name.lower())
+def test_decode(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
     assert len(benchmark(TraceDecoder(detail).decode, steps.chunk).traces) == CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="3 flatten")
-@pytest.mark.parametrize("detail", Detail, ids=lambda detail: detail.name.lower())
-def test_flatten(benchmark: Benchmark, steps: Steps, detail: Detail) -> None:
+@pytest.mark.parametrize("detail", Projection, ids=lambda detail: detail.name.lower())
+def test_flatten(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
     decoded = TraceDecoder(detail).decode(steps.chunk)
 
     def gather() -> Batch:
-        rows = Rows(detail, sort_arguments=True)
+        rows = ColumnBuilder(detail, sort_arguments=True)
         rows.add(decoded.traces, decoded.chunk)
         return rows.batch()
 
     assert benchmark(gather).traces.num_rows == CHUNK_TRACES
 
 
-@pytest.mark.benchmark(group="3 skim: read, decode in outline, score and say where a trace stands")
+@pytest.mark.benchmark(group="3 scan_scores: read, decode in outline, score and say where a trace stands")
 def test_skim(benchmark: Benchmark, steps: Steps, tmp_path: Path) -> None:
     (part,) = parts_of(find_sources(steps.source))
-    workshop = Workshop(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
-    assert benchmark(workshop.skim_part, PartTask(0, part), lambda *_: None).traces.height == CHUNK_TRACES
+    workshop = PartWorker(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
+    assert benchmark(workshop.scan_part, PartTask(0, part), lambda *_: None).traces.height == CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="4 select")

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         SourceError,
         WorkerError,
     )
-    from polars_export.flatten import Batch
+    from polars_export.execution.conductor import export
+    from polars_export.execution.read import iter_batches, read_traces, read_turns
+    from polars_export.inputs.eval_results.flatten import Batch
     from polars_export.options import ExportOptions, Target, TrainingFormat
-    from polars_export.pipeline import export
-    from polars_export.pipeline.read import iter_batches, read_traces, read_turns
-    from polars_export.report import ExportReport, LeftOut
+    from polars_export.report import DropReason, ExportReport
     from polars_export.reporter import (
         Artifact,
         ChatMlExporter,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TrainingReporter,
         export_traces,
     )
-    from polars_export.schema import TRACES, TURNS, Column
+    from polars_export.tables.schema import TRACES, TURNS, Column
 
 __version__ = "0.1.0"
 
@@ -56,11 +56,11 @@ _HOMES = {
         "SourceError",
         "WorkerError",
     ),
-    "polars_export.flatten": ("Batch",),
+    "polars_export.inputs.eval_results.flatten": ("Batch",),
     "polars_export.options": ("ExportOptions", "Target", "TrainingFormat"),
-    "polars_export.pipeline": ("export",),
-    "polars_export.pipeline.read": ("iter_batches", "read_traces", "read_turns"),
-    "polars_export.report": ("ExportReport", "LeftOut"),
+    "polars_export.execution.conductor": ("export",),
+    "polars_export.execution.read": ("iter_batches", "read_traces", "read_turns"),
+    "polars_export.report": ("ExportReport", "DropReason"),
     "polars_export.reporter": (
         "Artifact",
         "ChatMlExporter",
@@ -71,7 +71,7 @@ _HOMES = {
         "TrainingReporter",
         "export_traces",
     ),
-    "polars_export.schema": ("TRACES", "TURNS", "Column"),
+    "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -89,7 +89,7 @@ __all__ = [
     "ExportReport",
     "FormatNotImplementedError",
     "InputError",
-    "LeftOut",
+    "DropReason",
     "MissingPromptError",
     "NothingToExportError",
     "OptionError",

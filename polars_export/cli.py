@@ -21,7 +21,7 @@ from polars_export.options import (
     Target,
     TrainingFormat,
 )
-from polars_export.process import INTERRUPTS, end, import_less
+from polars_export.process import STOP_SIGNALS, end, without_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,7 @@ def export_command(
     standard input. What a file holds is recognised by its content.
     """
     export_options = ExportOptions(**options, include_metadata=not no_metadata, workers=workers or 0)
-    from polars_export.pipeline import export  # noqa: PLC0415 - loads msgspec, which --help should not wait for
+    from polars_export.execution.conductor import export  # noqa: PLC0415 - loads msgspec, which --help should not wait for
 
     if quiet or not sys.stderr or not sys.stderr.isatty():
         export(sources, output, export_options)
@@ -165,14 +165,14 @@ def export_command(
 
 def run() -> NoReturn:
     """Run the command line in a process that is there for nothing else, and end it."""
-    import_less()
+    without_numpy()
     _catch_interrupts()
     end(_status_of(None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line in a process that goes on, and return its exit status."""
-    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     _catch_interrupts()
     try:
         return _status_of(arguments)
@@ -209,7 +209,7 @@ class _Interrupted(BaseException):
 
 
 def _catch_interrupts() -> None:
-    for number in INTERRUPTS:
+    for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is in a shell's background, or under nohup
             signal.signal(number, _interrupt)
 
@@ -220,5 +220,5 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_interrupts() -> None:
-    for number in INTERRUPTS:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

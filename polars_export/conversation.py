@@ -12,7 +12,7 @@ from polars_export.options import Reasoning, Target
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["Conversations", "Role", "reference_conversations", "trainer_conversations"]
 

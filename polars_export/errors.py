@@ -68,20 +68,20 @@ class FormatNotImplementedError(ExportError):
 class NothingToExportError(ExportError):
     """No trace is left to write.
 
-    `threshold` is the quality threshold as given, `traces_read` the number of traces that were read, and `left_out`
+    `threshold` is the quality threshold as given, `traces_read` the number of traces that were read, and `dropped`
     says how many of them were left out for which reason.
     """
 
     exit_status = 3
 
-    def __init__(self, threshold: float, traces_read: int, left_out: Mapping[str, int]) -> None:
-        reasons = "".join(f", {count} {reason}" for reason, count in left_out.items() if count)
-        hint = "; a pair needs two qualifying runs of one case" if left_out.get("single_run") else ""
+    def __init__(self, threshold: float, traces_read: int, dropped: Mapping[str, int]) -> None:
+        reasons = "".join(f", {count} {reason}" for reason, count in dropped.items() if count)
+        hint = "; a pair needs two qualifying runs of one case" if dropped.get("single_run") else ""
         what = f"nothing to export at quality threshold {threshold}: {traces_read} traces read{reasons}{hint}"
         super().__init__(what)
         self.threshold = threshold
         self.traces_read = traces_read
-        self.left_out = dict(left_out)
+        self.dropped = dict(dropped)
 
 
 class InputError(ExportError):

@@ -8,13 +8,13 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-__all__ = ["INTERRUPTS", "end", "import_less"]
+__all__ = ["STOP_SIGNALS", "end", "without_numpy"]
 
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a process to stop."""
 
 
-def import_less() -> None:
+def without_numpy() -> None:
     """Keep pyarrow from importing NumPy and pandas where they are installed: that takes as long as to load Polars."""
     sys.modules["numpy"] = sys.modules["pandas"] = None  # type: ignore[assignment]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["ExportReport", "LeftOut"]
+__all__ = ["ExportReport", "DropReason"]
 
 
-class LeftOut(StrEnum):
+class DropReason(StrEnum):
     """Why a trace that was read is in no record."""
 
     BELOW_THRESHOLD = "below_threshold"
@@ -40,28 +40,28 @@ class ExportReport:
         records: Number of records written; a pair is one record of two traces.
         traces_read: Number of traces read.
         exported: Number of traces in the records.
-        left_out: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
-        not_carried: Content of the exported traces that the records cannot carry: how many blocks, calls or results.
-        passed_over: Files met in a search of a directory that hold no traces, with what they hold.
+        dropped: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
+        dropped_content: Content of the exported traces that the records cannot carry: how many blocks, calls or results.
+        passed_over: ReplayedFiles met in a search of a directory that hold no traces, with what they hold.
         bytes_read: Size of the sources as they are stored; what is piped does not count.
         seconds: How long it took.
         rejects: The file that the invalid traces were set aside in; None where they stop an export.
-        taken_up: How many of the exported traces were taken over from an export that was killed.
+        resumed: How many of the exported traces were taken over from an export that was killed.
     """
 
     output: str
     records: int
     traces_read: int
     exported: int
-    left_out: dict[LeftOut, int] = field(default_factory=dict)
-    not_carried: dict[str, int] = field(default_factory=dict)
+    dropped: dict[DropReason, int] = field(default_factory=dict)
+    dropped_content: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
     bytes_read: int = 0
     seconds: float = 0.0
     rejects: str | None = None
-    taken_up: int = 0
+    resumed: int = 0
 
     def __post_init__(self) -> None:
-        accounted = self.exported + sum(self.left_out.values())
+        accounted = self.exported + sum(self.dropped.values())
         if accounted != self.traces_read:
             raise AssertionError(f"{self.traces_read} traces were read, but {accounted} are accounted for")

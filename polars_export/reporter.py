@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
-from polars_export.decode import check_case_result
 from polars_export.errors import BadRecordError
+from polars_export.execution.in_memory import export_in_memory
+from polars_export.inputs.eval_results.decoder import check_case_result
 from polars_export.options import ExportOptions, TrainingFormat
-from polars_export.pipeline.objects import export_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,7 @@ def export_traces(traces: Iterable[TraceLike], options: ExportOptions | None = N
         NothingToExportError: No trace is left to export.
     """
     plain = (_fields(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
-    return export_objects(plain, options or ExportOptions())
+    return export_in_memory(plain, options or ExportOptions())
 
 
 def _fields(trace: ScoredTrace) -> dict[str, Any]:
@@ -147,4 +147,4 @@ class TrainingReporter:
             raise BadRecordError(
                 "eval set result", None, "$", "an object with `eval_set_id` and `case_results`", "another object"
             )
-        return Artifact(self.path, export_objects(case_results, self.options, eval_set_id))
+        return Artifact(self.path, export_in_memory(case_results, self.options, eval_set_id))

@@ -13,14 +13,14 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from polars_export.pipeline import Watch
+    from polars_export.execution.run_state import OnProgress
     from polars_export.report import ExportReport
 
 __all__ = ["progress", "summary"]
 
 
 @contextmanager
-def progress() -> Iterator[Watch]:
+def progress() -> Iterator[OnProgress]:
     """Show bytes and traces read, the rate and the time left; hand out what is to be told of them."""
     columns = (
         TextColumn("{task.fields[traces]:,} traces"),
@@ -45,20 +45,20 @@ def summary(report: ExportReport) -> None:
     table.add_column("traces")
     table.add_column("count", justify="right")
     table.add_row("exported", f"{report.exported:,}")
-    for reason, count in report.left_out.items():
+    for reason, count in report.dropped.items():
         table.add_row(f"left out: {reason}", f"{count:,}")
     table.add_section()
     table.add_row("read", f"{report.traces_read:,}", style="bold")
     console.print(table)
-    if report.not_carried:
-        lost = ", ".join(f"{count:,} {what}" for what, count in report.not_carried.items())
+    if report.dropped_content:
+        lost = ", ".join(f"{count:,} {what}" for what, count in report.dropped_content.items())
         console.print(f"not carried by these records: {lost}", markup=False)
     for path, problem in report.passed_over.items():
         console.print(f"passed over {path}: {problem}", markup=False)
     if report.rejects:
         console.print(f"bad records are in {report.rejects}", markup=False)
-    if report.taken_up:
-        console.print(f"taken over from an export that was killed: {report.taken_up:,} traces", markup=False)
+    if report.resumed:
+        console.print(f"taken over from an export that was killed: {report.resumed:,} traces", markup=False)
     megabytes = report.bytes_read / 1e6
     speed = f"{report.traces_read / report.seconds:,.0f} traces/s, {megabytes / report.seconds:,.1f} MB/s"
     console.print(f"{megabytes:,.1f} MB in {report.seconds:.1f} s ({speed})")

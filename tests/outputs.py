@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from polars_export.errors import OutputError
 from polars_export.writers import DatasetWriter, file_type_of, open_output
-from polars_export.writers.assemble import blocks_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
+from polars_export.writers.file_assembler import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from polars_export.writers import Output, Plan
-    from polars_export.writers.dataset import Shard
+    from polars_export.writers.dataset_repository import Shard
 
 __all__ = ["Records", "open_records"]
 

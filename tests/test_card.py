@@ -13,7 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from polars_export.writers.card import CardFacts, Turns, features, render_card
-from polars_export.writers.dataset import Plan, Shard
+from polars_export.writers.dataset_repository import Plan, Shard
 from tests.outputs import open_records
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def test_the_text_says_where_the_data_comes_from_and_how_it_was_selected() -> No
         card(
             sources=["runs/a.jsonl", "runs/b.jsonl"],
             selection=["A trace qualifies with a score of at least 0.5."],
-            left_out={"below_threshold": 498, "tied": 0},
-            not_carried={"images": 1_200, "thinking": 0},
+            dropped={"below_threshold": 498, "tied": 0},
+            dropped_content={"images": 1_200, "thinking": 0},
             models={"small": 2, "big": 1_500},
             turns=Turns.of({40: 1, 3: 1, 1: 1, 2: 1}),
         )
@@ -285,8 +285,8 @@ def test_no_quoted_text_breaks_out(hostile: str) -> None:
             title=text,
             sources=[text, "next"],
             selection=[f"From {text}"],
-            left_out={text: 1},
-            not_carried={text: 1},
+            dropped={text: 1},
+            dropped_content={text: 1},
             models={text: 1},
             sample=json.dumps({"a": text, text: [text]}),
         )

@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.errors import OptionError, OutputError
-from polars_export.writers import dataset
+from polars_export.writers import dataset_repository
 from polars_export.writers.blocks import BLOCK_ROWS, row_bytes
-from polars_export.writers.dataset import Plan, check_directory
+from polars_export.writers.dataset_repository import Plan, check_directory
 from tests.outputs import open_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from polars_export.writers.dataset import Shard
+    from polars_export.writers.dataset_repository import Shard
 
 CALL = {"id": "c1", "function": {"name": "find", "arguments": '{"tool_calls":null,"id":12}'}}
 ROWS: list[dict[str, Any]] = [
@@ -285,7 +285,7 @@ def test_the_old_directory_is_never_missing_while_it_is_replaced(tmp_path: Path)
     for path in (new, old):
         path.mkdir()
     inodes = new.stat().st_ino, old.stat().st_ino
-    dataset._exchange(new, old, tmp_path)  # noqa: SLF001 - that one step does it cannot be seen from outside
+    dataset_repository._exchange(new, old, tmp_path)  # noqa: SLF001 - that one step does it cannot be seen from outside
     assert (old.stat().st_ino, new.stat().st_ino) == inodes
 
 

@@ -1,4 +1,4 @@
-"""A bad record is reported with file, line and JSON path, what was expected and what was found."""
+"""A bad record is os_errors_reported with file, line and JSON path, what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import polars_export as pe
-from polars_export.chunk import RAW_BYTES, Chunk, TooLarge
-from polars_export.decode import TraceDecoder
-from polars_export.detail import Detail
+from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.sources.chunk import RAW_BYTES, Chunk, OversizedRecord
+from polars_export.tables.projection import Projection
 from tests.builders import call, case_result, result, scored_trace, turn, write_document, write_lines
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def chunk_of(*lines: bytes) -> Chunk:
 def test_what_is_rejected_keeps_the_beginning_of_its_bytes() -> None:
     good, short, long = json.dumps(a_case()).encode(), b"{\xff}", b"[" + b"1," * RAW_BYTES
     chunk = chunk_of(short, good, long)
-    decoded = TraceDecoder(Detail.FULL).decode(chunk)
+    decoded = TraceDecoder(Projection.FULL).decode(chunk)
     chunk.data[:] = bytes(len(chunk.data))  # the next chunk reuses the buffer
     assert [trace.case_id for trace in decoded.traces] == ["a"]
     assert [(some.position, some.raw, some.size) for some in decoded.rejected] == [
@@ -173,8 +173,8 @@ def test_what_is_rejected_keeps_the_beginning_of_its_bytes() -> None:
 
 
 def test_a_record_that_is_too_large_is_rejected_with_its_size() -> None:
-    chunk = replace(chunk_of(b'{"case_id'), too_large=TooLarge(256_000_000, 300_000_123))
-    decoder = TraceDecoder(Detail.RECORDS)
+    chunk = replace(chunk_of(b'{"case_id'), oversized=OversizedRecord(256_000_000, 300_000_123))
+    decoder = TraceDecoder(Projection.RECORDS)
     decoded = decoder.decode(chunk)
     (rejected,) = decoded.rejected
     assert str(rejected.error) == (
@@ -212,14 +212,14 @@ ODD: dict[str, tuple[bytes, bytes, bool]] = {
 def test_odd_values_are_read_or_rejected_one_record_at_a_time(name: str) -> None:
     old, new, is_read = ODD[name]
     assert old in GOOD
-    for detail in (Detail.RECORDS, Detail.CONVERSATIONS, Detail.FULL):
+    for detail in (Projection.RECORDS, Projection.CONVERSATIONS, Projection.FULL):
         decoded = TraceDecoder(detail).decode(chunk_of(GOOD, GOOD.replace(old, new, 1), GOOD))
         assert [trace.case_id for trace in decoded.traces] == ["a"] * (2 + is_read)
         assert [some.position for some in decoded.rejected] == [2] * (not is_read)
 
 
-@pytest.mark.parametrize("detail", Detail)
-def test_unknown_fields_and_blocks_are_no_errors(detail: Detail) -> None:
+@pytest.mark.parametrize("detail", Projection)
+def test_unknown_fields_and_blocks_are_no_errors(detail: Projection) -> None:
     case = a_case() | {"new": [1]}
     case["invocation"]["turns"][0]["assistant_message"]["content"] += [{"type": "hologram", "text": 5}]
     case["invocation"]["turns"][1]["tool_results"][0]["content"] += [{"type": "smell"}]
@@ -228,7 +228,7 @@ def test_unknown_fields_and_blocks_are_no_errors(detail: Detail) -> None:
     assert not decoded.rejected
     trace: Any
     (trace,) = decoded.traces
-    if detail > Detail.CHOICE:
+    if detail > Projection.CHOICE:
         kinds = [type(block).__name__ for block in trace.invocation.turns[0].assistant_message.content]
         assert kinds == ["Text", "UnknownBlock"]
 
@@ -246,6 +246,6 @@ def test_integers_of_any_size_and_depth_are_exported(tmp_path: Path) -> None:
 
 def test_what_is_rejected_holds_no_other_record() -> None:
     chunk = Chunk("x", memoryview(b"7{"), [(0, 1), (1, 2)], [1, 2])
-    rejected = TraceDecoder(Detail.FULL).decode(chunk).rejected
+    rejected = TraceDecoder(Projection.FULL).decode(chunk).rejected
     assert len(rejected) == 2
     assert [(some.error.__traceback__, some.error.__context__) for some in rejected] == [(None, None)] * 2

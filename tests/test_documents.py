@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polars_export.chunk import RAW_BYTES, Origin, TooLarge
 from polars_export.errors import BadRecordError
-from polars_export.sources import elements, stream
-from polars_export.sources.document import document_chunks
-from polars_export.sources.elements import Lookahead
-from polars_export.sources.scan import JsonScan
+from polars_export.sources import array_lookahead, stream
+from polars_export.sources.array_lookahead import ArrayLookahead
+from polars_export.sources.chunk import RAW_BYTES, Origin, OversizedRecord
+from polars_export.sources.json_document import array_chunks
+from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream, Window
 from tests.builders import case_result, document, turn
 
 if TYPE_CHECKING:
     import msgspec
 
-    from polars_export.chunk import Chunk
+    from polars_export.sources.chunk import Chunk
 
 TEXTS = ['},{"case_id":', '"}, {"case_id": "', '\n    },\n    {\n      "case_id": ', "}]", "\\", '\\"', "{[", "é😀", ""]
 PARTS: list[Any] = [[], {}, [[]], [{}], {"case_id": {}}, [{"a": "]"}, {"b": [1]}]]
@@ -125,7 +125,7 @@ def chunks_of(
         path.write_bytes(text)
         with ByteStream(str(path)) as opened:
             chunks = []
-            for chunk in document_chunks(Window(opened, limit)):
+            for chunk in array_chunks(Window(opened, limit)):
                 chunks.append((chunk, [bytes(chunk.data[start:end]) for start, end in chunk.spans]))
                 found += chunks[-1][1]
             return chunks
@@ -156,7 +156,7 @@ def outcome(text: bytes, window_bytes: int) -> tuple[list[bytes], str | None]:
 def scanned_outcome(text: bytes, window_bytes: int) -> tuple[list[bytes], str | None]:
     """Return the same without looking ahead."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lookahead, "elements", lambda *_: [])
+        patch.setattr(ArrayLookahead, "elements", lambda *_: [])
         return outcome(text, window_bytes)
 
 
@@ -179,7 +179,7 @@ def runs(count: int, *, words: int = 20) -> dict[str, Any]:
 
 
 def parted_by_spaces(cases: list[dict[str, Any]]) -> bytes:
-    """Return a document in which no two case results are parted by the same bytes."""
+    """Return a document in which no two case results are split_oversized by the same bytes."""
     parts = [json.dumps(case) + " " * number for number, case in enumerate(cases, 1)]
     return ('{"eval_set_id": "set", "case_results": [' + ",".join(parts) + "]}").encode()
 
@@ -207,12 +207,12 @@ def test_a_record_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
         return
     chunks = chunks_of(text, window_bytes, limit)
     found = [
-        (position, record, chunk.too_large)
+        (position, record, chunk.oversized)
         for chunk, records in chunks
         for position, record in zip(chunk.positions, records, strict=True)
     ]
     assert found == [
-        (index, record[:RAW_BYTES], TooLarge(limit, len(record)) if len(record) > limit else None)
+        (index, record[:RAW_BYTES], OversizedRecord(limit, len(record)) if len(record) > limit else None)
         for index, record in enumerate(whole)
     ]
 
@@ -355,13 +355,13 @@ def test_wrong_guesses_become_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = [{"case_id": str(number), "of": [{"case_id": "x"}, {"case_id": "y"}]} for number in range(200)]
     text = STYLES["compact"].write({**document(*cases), "more": [{"case_id": "x"}, {"case_id": "y"}]}).encode()
     guesses: list[bytes] = []
-    decode = elements._decode  # noqa: SLF001 - the work that is to be rare
+    decode = array_lookahead._decode  # noqa: SLF001 - the work that is to be rare
 
     def spy(data: bytes) -> list[msgspec.Raw]:
         guesses.append(data)
         return decode(data)
 
-    monkeypatch.setattr(elements, "_decode", spy)
+    monkeypatch.setattr(array_lookahead, "_decode", spy)
     assert [json.loads(record) for record in records_of(text, 1 << 16)] == cases
     assert 1 < len(guesses) < 10
 
@@ -369,13 +369,13 @@ def test_wrong_guesses_become_rare(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_object_makes_no_more_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     cases: list[Any] = [{"case_id": str(number)} if number % 3 else None for number in range(1, 900)]
     guesses: list[bytes] = []
-    decode = elements._decode  # noqa: SLF001 - as above
+    decode = array_lookahead._decode  # noqa: SLF001 - as above
 
     def spy(data: bytes) -> list[msgspec.Raw]:
         guesses.append(data)
         return decode(data)
 
-    monkeypatch.setattr(elements, "_decode", spy)
+    monkeypatch.setattr(array_lookahead, "_decode", spy)
     text = json.dumps({"eval_set_id": "set", "case_results": cases}).encode()
     assert [json.loads(record) for record in records_of(text, 1 << 16)] == cases
     assert len(guesses) < 10
@@ -391,5 +391,5 @@ def test_what_is_large_and_no_object_costs_no_other(element: str, window_bytes: 
         found = [record.decode() for _, records in chunks for record in records]
         assert found.pop(place) == element
         assert [json.loads(record) for record in found] == cases
-        sizes = [chunk.too_large.size for chunk, _ in chunks if chunk.too_large]
+        sizes = [chunk.oversized.size for chunk, _ in chunks if chunk.oversized]
         assert sizes == ([len(element)] if len(element) > 100 else [])

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 PARTS = 6
 EXPORT = """
 import os, signal, sys
-from polars_export.pipeline import journal
+from polars_export.execution import journal
 from polars_export.sources import segments
-from polars_export.writers.journal import JournalFile
+from polars_export.writers.append_log import AppendLog
 import polars_export as pe
 
 segments.PART_BYTES = {part_bytes}
 after = int(sys.argv[4])
 added = 0
-add = JournalFile.add
+add = AppendLog.add
 
 def watched(self, entry):
     global added
@@ -37,7 +37,7 @@ def watched(self, entry):
     add(self, entry)
     added += 1
 
-JournalFile.add = watched
+AppendLog.add = watched
 options = pe.ExportOptions({format!r}, on_error="skip", overwrite=True, resume=sys.argv[3] == "resume",
                            max_shard_bytes=20_000, include_metadata={metadata})
 pe.export(sys.argv[1], sys.argv[2], options)
@@ -81,7 +81,7 @@ def export(source: Path, output: Path, *, resume: bool = False, **more: object) 
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "PART_BYTES", asked["part_bytes"])
-        return pe.export(source, output, options).taken_up
+        return pe.export(source, output, options).resumed
 
 
 def state(output: Path) -> dict[str, bytes]:
@@ -113,9 +113,9 @@ def test_it_goes_on_behind_the_last_part_that_was_written(
     kill(source, output, after, format=format_)
     assert state(output) == expected
     kill(source, output, min(after, 1), format=format_, resume=True)
-    taken_up = export(source, output, format=format_, resume=True)
+    resumed = export(source, output, format=format_, resume=True)
     assert state(output) == expected
-    assert (taken_up > 0) == (after > 0)
+    assert (resumed > 0) == (after > 0)
     assert not list(tmp_path.glob(".polars-export-*"))
 
 

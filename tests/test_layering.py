@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "polars_export"
 
-# A room, and the rooms it may import; a package is one room. Reading downwards, data flows one way.
+# A room, and the rooms it may import; a package is one room. SourceReader downwards, data flows one way.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "names": set(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from polars_export.writers.dataset import Plan, Shard
+from polars_export.writers.dataset_repository import Plan, Shard
 from polars_export.writers.manifest import render_dataset_info, render_manifest
 from tests.outputs import open_records
 from tests.test_card import card, load
@@ -24,7 +24,7 @@ def manifest(seconds: float = 1.23456, *, swapped: bool = False, path: str = "b.
     step = -1 if swapped else 1
     counts: list[tuple[str, int | dict[str, int]]] = [
         ("traces_read", 5),
-        ("left_out", dict([("tied", 1), ("identical", 2)][::step])),
+        ("dropped", dict([("tied", 1), ("identical", 2)][::step])),
     ]
     return render_manifest(
         sources=[(path, 10), ("-", None)],
@@ -39,7 +39,7 @@ def test_the_manifest_holds_the_whole_account() -> None:
     read = json.loads(manifest())
     assert read["sources"] == [{"path": "b.jsonl", "bytes": 10}, {"path": "-", "bytes": None}]
     assert read["options"] == {"format": "dpo", "target": "trl"}
-    assert read["counts"] == {"traces_read": 5, "left_out": {"tied": 1, "identical": 2}}
+    assert read["counts"] == {"traces_read": 5, "dropped": {"tied": 1, "identical": 2}}
     assert read["shards"] == [
         {
             "path": "data/train-00000-of-00001.parquet",

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from polars_export.errors import BadRecordError, InputError, SourceError
+from polars_export.prompts.eval_sets import PROMPTS, read_prompts
 from polars_export.sources.find import eval_sets
-from polars_export.sources.prompts import PROMPTS, read_prompts
 from polars_export.sources.stream import ByteStream
 from tests.builders import case_result, document, write_document, write_lines
 

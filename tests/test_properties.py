@@ -46,7 +46,7 @@ def export(source: bytes, name: str, options: pe.ExportOptions, sizes: dict[str,
             report = pe.export(path, output, options)
         except pe.NothingToExportError:
             return None
-        assert report.exported + sum(report.left_out.values()) == report.traces_read
+        assert report.exported + sum(report.dropped.values()) == report.traces_read
         return output.read_bytes()
 
 

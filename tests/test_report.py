@@ -19,10 +19,10 @@ def test_each_trace_is_counted_once(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "runs.jsonl", *[case_result(case, scores=[score]) for case, score in runs])
     pairs = pe.export(source, tmp_path / "pairs.jsonl", pe.ExportOptions("dpo"))
     assert (pairs.traces_read, pairs.exported, pairs.records) == (7, 2, 1)
-    assert pairs.left_out == {"below_threshold": 2, "single_run": 1, "not_selected": 2}
+    assert pairs.dropped == {"below_threshold": 2, "single_run": 1, "not_selected": 2}
     every = pe.export(source, tmp_path / "all.jsonl", pe.ExportOptions("chatml", quality_threshold=0.55))
     assert (every.traces_read, every.exported, every.records) == (7, 3, 3)
-    assert every.left_out == {"below_threshold": 4}
+    assert every.dropped == {"below_threshold": 4}
 
 
 def test_content_that_the_records_cannot_carry_is_counted(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_content_that_the_records_cannot_carry_is_counted(tmp_path: Path) -> Non
     left = case_result("b", turn("x", *blocks), scores=[-1.0])
     source = write_lines(tmp_path / "runs.jsonl", kept, left)
     lost = {"reasoning blocks": 1, "images": 1, "extensions": 1, "unknown blocks": 1, "tool results": 2}
-    assert pe.export(source, tmp_path / "a.jsonl", pe.ExportOptions("chatml")).not_carried == lost
-    assert pe.export(source, tmp_path / "b.jsonl", pe.ExportOptions("sharegpt")).not_carried == {
+    assert pe.export(source, tmp_path / "a.jsonl", pe.ExportOptions("chatml")).dropped_content == lost
+    assert pe.export(source, tmp_path / "b.jsonl", pe.ExportOptions("sharegpt")).dropped_content == {
         **lost,
         "tool calls": 1,
     }
@@ -59,4 +59,4 @@ def test_errors_cross_from_process_to_process(error: pe.ExportError) -> None:
 
 def test_an_account_that_does_not_add_up_is_refused() -> None:
     with pytest.raises(AssertionError, match="3 traces were read, but 2 are accounted for"):
-        pe.ExportReport("out", records=1, traces_read=3, exported=1, left_out={pe.LeftOut.SINGLE_RUN: 1})
+        pe.ExportReport("out", records=1, traces_read=3, exported=1, dropped={pe.DropReason.SINGLE_RUN: 1})

@@ -93,11 +93,11 @@ def test_every_cell_loads_with_its_features_and_counts_and_the_rows_of_the_plain
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert manifest["counts"]["traces_read"] == report.traces_read
     assert manifest["counts"]["exported"] == report.exported
-    assert manifest["counts"]["left_out"] == report.left_out
+    assert manifest["counts"]["dropped"] == report.dropped
     rows = Counter({split: data.num_rows for split, data in splits.items()})
     assert rows == sum_rows(manifest["shards"])
     card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
-    for count in (report.traces_read, report.exported, *report.left_out.values()):
+    for count in (report.traces_read, report.exported, *report.dropped.values()):
         assert f"{count:,}" in card
     assert (tmp_path / "out/dataset_info.json").exists() == (target == "llamafactory")
 
@@ -158,7 +158,7 @@ def test_the_pairs_of_the_sample_differ_in_score(tmp_path: Path) -> None:
     report = pe.export(DATA, tmp_path / "out", pe.ExportOptions("dpo", target="trl"))
     rows = load(tmp_path / "out", tmp_path / "cache")["train"]
     assert len(rows) == report.records == 49
-    assert report.left_out == {"not_selected": 100, "tied": 2}
+    assert report.dropped == {"not_selected": 100, "tied": 2}
     for row in rows:
         assert row["metadata"]["chosen_score"] > row["metadata"]["rejected_score"]
         assert row["chosen"] != row["rejected"]
@@ -225,7 +225,7 @@ def test_an_eval_set_that_lacks_a_case_is_named(tmp_path: Path) -> None:
     with pytest.raises(pe.MissingPromptError, match="1 cases have no user message in the eval sets: set/z;"):
         pe.export(store, tmp_path / "out", pe.ExportOptions("chatml", target="trl"))
     report = pe.export(store, tmp_path / "out", pe.ExportOptions("chatml", target="trl", missing_prompt="skip"))
-    assert report.left_out == {"missing_prompt": 1}
+    assert report.dropped == {"missing_prompt": 1}
 
 
 def test_lines_are_joined_by_case_alone_unless_two_sets_have_it(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_pairs_that_teach_nothing_are_counted(tmp_path: Path) -> None:
     options = pe.ExportOptions("dpo", target="trl", missing_prompt="keep", min_margin=0.1)
     report = pe.export(source, tmp_path / "out.jsonl", options)
     assert (report.records, report.exported) == (1, 2)
-    assert report.left_out == {"tied": 2, "small_margin": 2, "identical": 2}
+    assert report.dropped == {"tied": 2, "small_margin": 2, "identical": 2}
 
 
 def test_a_directory_that_is_not_empty_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.scoring import qualifies, score
+from polars_export.selection.scoring import qualifies, score
 
 METRICS = pl.List(pl.Struct({"value": pl.Float64}))
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polars_export.pipeline.seen import Seen
+from polars_export.pipeline.card_statistics import CardStatistics
 
 SCORES = st.floats() | st.floats(-2, 2) | st.integers(-30, 30).map(lambda tenths: tenths / 10)
 SEEN = {"score": pl.Float64, "turns": pl.UInt32, "model_id": pl.String}
 
 
-def seen(*scores: float, turns: int = 1, model: str = "m") -> Seen:
+def seen(*scores: float, turns: int = 1, model: str = "m") -> CardStatistics:
     """Return what is seen of traces with these scores."""
-    every = Seen()
+    every = CardStatistics()
     every.see(pl.DataFrame([(score, turns, model) for score in scores], schema=SEEN, orient="row"))
     return every
 
@@ -65,10 +65,10 @@ def test_every_score_is_between_its_bounds(score: float) -> None:
 @given(st.lists(st.lists(st.tuples(SCORES, st.integers(0, 9), st.sampled_from("ab")), max_size=5), max_size=4))
 def test_parts_add_up_to_what_is_seen_at_once(parts: list[list[tuple[float, int, str]]]) -> None:
     rows = [row for part in parts for row in part]
-    together, at_once = Seen(), Seen()
+    together, at_once = CardStatistics(), CardStatistics()
     at_once.see(pl.DataFrame(rows, schema=SEEN, orient="row"))
     for part in parts:
-        of_part = Seen()
+        of_part = CardStatistics()
         of_part.see(pl.DataFrame(part, schema=SEEN, orient="row"))
         together.add(of_part)
     assert together == at_once
@@ -78,7 +78,7 @@ def test_parts_add_up_to_what_is_seen_at_once(parts: list[list[tuple[float, int,
 
 
 def test_the_sample_is_the_first_record_of_all() -> None:
-    together = Seen()
+    together = CardStatistics()
     for sample in (None, "first", None, "second"):
         part = seen(0.5)
         part.sample = sample

@@ -13,16 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.chunk import RAW_BYTES, TooLarge
-from polars_export.sources import Limits, Reading, find_sources, lines_before, parts_of, segments, stream
+from polars_export.inputs.reader import ReadLimits, SourceReader
+from polars_export.sources import segments, stream
+from polars_export.sources.chunk import RAW_BYTES, OversizedRecord
+from polars_export.sources.find import find_sources
+from polars_export.sources.segments import lines_before, parts_of
 from tests.builders import case_result, turn, write_document, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from polars_export.sources import Part
+    from polars_export.sources.segments import Part
 
-ALL = Limits()
+ALL = ReadLimits()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIRST = b'{"invocation":0}'  # by which lines are recognised
 LINES = st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"")) | st.sampled_from([b"", b" \t", b"{}"])
@@ -32,16 +35,18 @@ def parts(*sources: Path) -> list[Part]:
     return list(parts_of(find_sources(sources)))
 
 
-def read(path: Path, limits: Limits = ALL, cut: Iterable[Part] = ()) -> list[tuple[int, bytes, TooLarge | None]]:
+def read(
+    path: Path, limits: ReadLimits = ALL, cut: Iterable[Part] = ()
+) -> list[tuple[int, bytes, OversizedRecord | None]]:
     """Return the lines of a file with their numbers, read segment by segment, and which are too large."""
     found = []
     before = 0
     for segment in (segment for part in cut or parts(path) for segment in part):
         assert before == lines_before(segment)
-        reading = Reading(segment, None, limits)
+        reading = SourceReader(segment, None, limits)
         for chunk in reading.chunks():
             for number, (start, end) in zip(chunk.positions, chunk.spans, strict=True):
-                found.append((before + number, bytes(chunk.data[start:end]), chunk.too_large))
+                found.append((before + number, bytes(chunk.data[start:end]), chunk.oversized))
                 with path.open("rb") as file:
                     file.seek(chunk.offset + start)
                     assert file.read(end - start) == chunk.data[start:end]
@@ -75,7 +80,7 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
     lines = [*before, FIRST, *after]
     text = end.join(lines) + (end if ends_with_newline else b"")
     expected = [
-        (number, line, TooLarge(limit, len(line)) if len(line) > limit else None)
+        (number, line, OversizedRecord(limit, len(line)) if len(line) > limit else None)
         for number, line in enumerate(text.split(b"\n"), 1)
         if line.strip(b" \t\r\n")
     ]
@@ -85,7 +90,7 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
         patch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
         path = Path(folder) / "runs.jsonl"
         path.write_bytes((BYTE_ORDER_MARK if marked else b"") + text)
-        assert read(path, Limits(limit)) == expected
+        assert read(path, ReadLimits(limit)) == expected
 
 
 def test_segments_are_of_one_size_and_cover_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +114,12 @@ def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
     path = tmp_path / "runs.jsonl"
     large = (b" " if blank else b"x") * 50_000
     path.write_bytes(b"\n".join([FIRST, large, b"\r", b"{}", b"y" * 5_000, large]))
-    passed_over = [(2, b"x" * RAW_BYTES, TooLarge(5_000, 50_000)), (6, b"x" * RAW_BYTES, TooLarge(5_000, 50_000))]
+    passed_over = [
+        (2, b"x" * RAW_BYTES, OversizedRecord(5_000, 50_000)),
+        (6, b"x" * RAW_BYTES, OversizedRecord(5_000, 50_000)),
+    ]
     kept = [(1, FIRST, None), (4, b"{}", None), (5, b"y" * 5_000, None)]
-    assert read(path, Limits(5_000)) == sorted(kept if blank else kept + passed_over)
+    assert read(path, ReadLimits(5_000)) == sorted(kept if blank else kept + passed_over)
 
 
 def test_segments_inside_a_line_are_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.pipeline import choice, objects, stages, work
-from polars_export.pipeline.cases import case_digest
-from polars_export.selection import pairs
+from polars_export.execution import choose, in_memory, part_worker
+from polars_export.pipeline import stages
+from polars_export.selection.case_key import case_hash
+from polars_export.selection.pairs import pairs
 from polars_export.sources import segments, stream
 from tests import rowwise
 from tests.builders import scored_trace, turn, write_lines
@@ -70,9 +71,9 @@ def test_lines_without_an_eval_set_are_runs_of_one_case() -> None:
 
 @given(st.lists(CASES, min_size=2, max_size=2, unique=True))
 def test_cases_are_told_apart_by_their_digests(both: list[tuple[str | None, str]]) -> None:
-    one, two = (case_digest(case, 16) for case in both)
+    one, two = (case_hash(case, 16) for case in both)
     assert one != two
-    assert one == case_digest(both[0], 16)
+    assert one == case_hash(both[0], 16)
 
 
 def runs_of_cases(seed: int) -> list[dict[str, Any]]:
@@ -86,7 +87,7 @@ def runs_of_cases(seed: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_choosing_among_objects_some_at_a_time_equals_row_by_row(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = runs_of_cases(seed)
-    monkeypatch.setattr(objects, "_OBJECTS_AT_ONCE", 5)
+    monkeypatch.setattr(in_memory, "_OBJECTS_AT_ONCE", 5)
     monkeypatch.setattr(stages, "_PAIRS_AT_ONCE", 3)
     assert pe.export_traces(traces, pe.ExportOptions.dpo_pairs(0.2)) == rowwise.export(traces, "dpo", 0.2)
 
@@ -97,11 +98,11 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
 ) -> None:
     traces = runs_of_cases(seed)
     monkeypatch.setattr(segments, "PART_BYTES", 20_000)
-    monkeypatch.setattr(choice, "segments", SimpleNamespace(PART_BYTES=2_500))
-    monkeypatch.setattr(choice, "_TRACES_AT_ONCE", 40)
+    monkeypatch.setattr(choose, "segments", SimpleNamespace(PART_BYTES=2_500))
+    monkeypatch.setattr(choose, "_TRACES_AT_ONCE", 40)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 1_700)
-    monkeypatch.setattr(work, "BATCH_BYTES", 4_000)
-    monkeypatch.setattr(work, "_SKIMMED_AT_ONCE", 7)
+    monkeypatch.setattr(part_worker, "BATCH_BYTES", 4_000)
+    monkeypatch.setattr(part_worker, "_SCANNED_AT_ONCE", 7)
     source = write_lines(tmp_path / "runs.jsonl", *traces)
     pe.export(source, tmp_path / "pairs.jsonl", pe.ExportOptions.dpo_pairs(0.2))
     assert (tmp_path / "pairs.jsonl").read_bytes() == rowwise.export(traces, "dpo", 0.2)
@@ -109,13 +110,13 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
 
 def test_the_choice_holds_forty_bytes_of_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[pl.DataFrame] = []
-    choose = choice.choose
+    choose_pairs = choose.choose
 
     def watched(parts: list[pl.DataFrame], *others: Any) -> Any:  # noqa: ANN401 - as `choose`
         held.extend(parts)
-        return choose(parts, *others)
+        return choose_pairs(parts, *others)
 
-    monkeypatch.setattr(choice, "choose", watched)
+    monkeypatch.setattr(choose, "choose", watched)
     monkeypatch.setattr(segments, "PART_BYTES", 100_000)
     source = write_lines(tmp_path / "runs.jsonl", *[scored_trace(f"case {row % 700}") for row in range(1_000)])
     pe.export(source, tmp_path / "pairs.jsonl", pe.ExportOptions.dpo_pairs(0.0))

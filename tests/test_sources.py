@@ -14,20 +14,24 @@ import pyarrow as pa
 import pytest
 
 import polars_export as pe
-from polars_export.decode import TraceDecoder
-from polars_export.detail import Detail
-from polars_export.sources import Limits, Reading, find_sources, parts_of, recognise, scan, segments, stream
+from polars_export.inputs import detect
+from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.inputs.reader import ReadLimits, SourceReader
+from polars_export.sources import json_scan, segments, stream
+from polars_export.sources.find import find_sources
+from polars_export.sources.segments import parts_of
+from polars_export.tables.projection import Projection
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
 
 if TYPE_CHECKING:
-    from polars_export.chunk import Chunk
+    from polars_export.sources.chunk import Chunk
 
 CODECS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
 }
-ALL = Limits()
+ALL = ReadLimits()
 DOCUMENT = json.dumps(document(case_result("a"), case_result("b")), indent=2).encode()
 LINES = b"".join(json.dumps(case_result(name)).encode() + b"\n" for name in ("a", "b"))
 SCORED = b"".join(json.dumps(scored_trace(name)).encode() + b"\n" for name in ("a", "b"))
@@ -147,15 +151,15 @@ def test_a_large_file_of_another_kind_is_looked_through_once(
         looked_through.append(window.source)
         return holds_a_trace(window)
 
-    holds_a_trace = recognise._holds_a_trace  # noqa: SLF001 - how often it reads all of a file
-    monkeypatch.setattr(recognise, "_holds_a_trace", looks)
+    holds_a_trace = detect._holds_a_trace  # noqa: SLF001 - how often it reads all of a file
+    monkeypatch.setattr(detect, "_holds_a_trace", looks)
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     (tmp_path / "in").mkdir()
     write_lines(tmp_path / "in/runs.jsonl", case_result("a"), case_result("a"))
     records = write_lines(tmp_path / "in/records.jsonl", *[{"messages": []}] * 100)
     done = pe.export(tmp_path / "in", tmp_path / "out.jsonl", pe.ExportOptions(name, on_error=on_error))
     assert done.passed_over == {str(records): "the records of an export hold no traces"}
-    assert (done.traces_read, done.left_out) == (2, {})
+    assert (done.traces_read, done.dropped) == (2, {})
     assert looked_through == [str(records)]
     with pytest.raises(pe.SourceError, match=r"records\.jsonl: the records of an export hold no traces"):
         pe.export(records, tmp_path / "out.jsonl", pe.ExportOptions(name))
@@ -298,19 +302,19 @@ def test_a_damaged_document_is_refused(
         cases(tmp_path / "run.json")
 
 
-def read(sources: object, limits: Limits = ALL) -> Iterator[Chunk]:
+def read(sources: object, limits: ReadLimits = ALL) -> Iterator[Chunk]:
     for part in parts_of(find_sources(sources)):  # type: ignore[arg-type]
         for segment in part:
-            yield from Reading(segment, None, limits).chunks()
+            yield from SourceReader(segment, None, limits).chunks()
 
 
-def decoded(source: Path, limits: Limits) -> tuple[list[str], list[int], str | None]:
+def decoded(source: Path, limits: ReadLimits) -> tuple[list[str], list[int], str | None]:
     """Return the cases of a source, the positions of what is rejected, and what ends the reading before its time."""
     found: list[str] = []
     rejected: list[int] = []
     try:
         for chunk in read(source, limits):
-            of_chunk = TraceDecoder(Detail.FULL).decode(chunk)
+            of_chunk = TraceDecoder(Projection.FULL).decode(chunk)
             found += [trace.case_id for trace in of_chunk.traces]
             rejected += [some.position for some in of_chunk.rejected]
     except pe.InputError as error:
@@ -353,17 +357,21 @@ def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
     first: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(scan, "DEEPEST", 10_000)
+    monkeypatch.setattr(json_scan, "DEEPEST", 10_000)
     source = tmp_path / "runs.jsonl"
     source.write_bytes(b"\n" + FIRST_LINES[first] + b"\n" + LINES)
-    assert decoded(source, Limits(tolerant=True)) == (["a", "b"], [2], None)
+    assert decoded(source, ReadLimits(tolerant=True)) == (["a", "b"], [2], None)
     found, rejected, problem = decoded(source, ALL)
     assert bool(problem) != bool(found)
     if problem:
         source.write_bytes(FIRST_LINES[first])
         with pytest.raises(pe.InputError) as alone:
             cases(source)
-        assert decoded(source, Limits(tolerant=True)) == ([], [], str(alone.value).removeprefix(f"{source}:").lstrip())
+        assert decoded(source, ReadLimits(tolerant=True)) == (
+            [],
+            [],
+            str(alone.value).removeprefix(f"{source}:").lstrip(),
+        )
     else:
         assert rejected == [2]
 
@@ -372,11 +380,11 @@ def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_
     source = tmp_path / "runs.jsonl"
     for first in (b"[1]", b'{"id": "s", "cases": []}', b'{"messages": []}'):
         source.write_bytes(first + b"\n" + LINES)
-        found, _, problem = decoded(source, Limits(tolerant=True))
+        found, _, problem = decoded(source, ReadLimits(tolerant=True))
         assert not problem
         assert len(found) == LINES.count(b"\n")
         source.write_bytes(first[:-1] + b"\n" + first[-1:] + b"\n" + LINES)
-        found, _, problem = decoded(source, Limits(tolerant=True))
+        found, _, problem = decoded(source, ReadLimits(tolerant=True))
         assert problem
         assert not found
 
@@ -390,9 +398,9 @@ def test_a_trace_is_looked_for_as_far_as_the_source_goes(
     source = tmp_path / "runs.jsonl"
     source.write_bytes(before + LINES)
     lines = before.count(b"\n")
-    assert decoded(source, Limits(limit, tolerant=True)) == (["a", "b"], list(range(1, lines + 1)), None)
+    assert decoded(source, ReadLimits(limit, tolerant=True)) == (["a", "b"], list(range(1, lines + 1)), None)
     source.write_bytes(before + before)
-    assert decoded(source, Limits(limit, tolerant=True))[2]
+    assert decoded(source, ReadLimits(limit, tolerant=True))[2]
 
 
 def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
@@ -409,8 +417,8 @@ def test_a_case_result_that_is_too_large_costs_no_other(
     large = case_result("large", turn("word " * 2_000))
     for others in (["a"], ["a", "b", "c"], [str(number) for number in range(30)]):
         source = write_document(tmp_path / "run.json", *map(case_result, others), large, case_result("behind"))
-        assert decoded(source, Limits(10_000)) == ([*others, "behind"], [len(others)], None)
-        assert decoded(source, Limits(15_000)) == ([*others, "large", "behind"], [], None)
+        assert decoded(source, ReadLimits(10_000)) == ([*others, "behind"], [len(others)], None)
+        assert decoded(source, ReadLimits(15_000)) == ([*others, "large", "behind"], [], None)
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 1 << 21])
@@ -421,16 +429,16 @@ def test_what_is_too_large_around_case_results_is_refused(
     source = tmp_path / "run.json"
     value = document(case_result("a"))
     source.write_text(json.dumps(value | {"summary": "x" * 50_000}), encoding="utf-8")
-    found, _, problem = decoded(source, Limits(10_000))
+    found, _, problem = decoded(source, ReadLimits(10_000))
     assert (found, problem) == (["a"], "$: expected at most 10,000 bytes around the case results, found more")
     if chunk_bytes < 10_000:  # what is held anyway may be larger
         for before in (b'{"summary": "' + b"x" * 50_000, b" " * 50_000 + b"{", b'{"' + b"x" * 50_000):
             source.write_bytes(before)
-            problem = decoded(source, Limits(10_000, tolerant=True))[2]
+            problem = decoded(source, ReadLimits(10_000, tolerant=True))[2]
             assert problem
             assert "expected a value of at most 10,000 bytes, found a larger one" in problem
         source.write_bytes(DOCUMENT.replace(b"},\n    {", b"}," + b" " * 50_000 + b"{"))
-        assert decoded(source, Limits(10_000))[0::2] == (
+        assert decoded(source, ReadLimits(10_000))[0::2] == (
             ["a"],
             "$.case_results[1]: expected a value of at most 10,000 bytes, found a larger one",
         )
@@ -469,7 +477,7 @@ def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
     source = tmp_path / "bomb"
     source.write_bytes(CODECS[codec](before + filling * (2_000_000 // len(filling))))
     assert source.stat().st_size < 100_000
-    found, _, _ = decoded(source, Limits(1_000_000, tolerant=True))
+    found, _, _ = decoded(source, ReadLimits(1_000_000, tolerant=True))
     assert len(found) == whole
     assert max(held) <= 1_010_000
 

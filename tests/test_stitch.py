@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from polars_export.formats.reference import chatml
 from polars_export.options import ExportOptions
 from polars_export.writers import thrift
-from polars_export.writers.stitch import ParquetStitcher
+from polars_export.writers.parquet_stitcher import ParquetStitcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.sources.tools import Tools, read_tools
+from polars_export.prompts.tools import Tools, read_tools
 
 SAMPLE = Path(__file__).parents[1] / "data/tools/airline.json"
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.decode import TraceDecoder
-from polars_export.detail import Detail
-from polars_export.flatten import flatten
 from polars_export.formats import record_format
-from polars_export.prompting import Context
-from polars_export.sources import objects_chunk
-from polars_export.sources.prompts import PROMPTS
-from polars_export.tables import Tables
+from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.inputs.eval_results.flatten import flatten
+from polars_export.inputs.reader import objects_chunk
+from polars_export.prompts.eval_sets import PROMPTS
+from polars_export.prompts.join import SideInputs
+from polars_export.tables.projection import Projection
+from polars_export.tables.tables import Tables
 from polars_export.writers.jsonlines import encode
 from tests import rowwise_trainers
 from tests.builders import call, case_result, result, turn
@@ -38,10 +38,10 @@ def prompts(cases: dict[str, Case]) -> pl.DataFrame:
 
 
 def tables_of(traces: list[Json], cases: dict[str, Case]) -> Tables:
-    decoded = TraceDecoder(Detail.CONVERSATIONS).decode(objects_chunk(traces, 0, "set"))
+    decoded = TraceDecoder(Projection.CONVERSATIONS).decode(objects_chunk(traces, 0, "set"))
     assert not decoded.rejected
-    tables = Tables.of(flatten(decoded.traces, Detail.CONVERSATIONS))
-    return Tables(Context(prompts(cases)).join(tables.traces), tables.turns)
+    tables = Tables.of(flatten(decoded.traces, Projection.CONVERSATIONS))
+    return Tables(SideInputs(prompts(cases)).join(tables.traces), tables.turns)
 
 
 def render(traces: list[Json], cases: dict[str, Case], **options: Any) -> list[Json]:  # noqa: ANN401 - options
@@ -126,15 +126,15 @@ def test_parquet_arguments_are_the_json_type_or_plain_strings() -> None:
         assert message.field("tool_calls").type.value_type.field("function").type.field("arguments").type == kind
 
 
-def left_out(target: str, name: str, *turns: Json, final: str | None = None) -> int:
+def dropped(target: str, name: str, *turns: Json, final: str | None = None) -> int:
     options = pe.ExportOptions(name, target=target)
     tables = tables_of([case_result("a", *turns, final=final)], CASE)
-    return record_format(options).render(tables, options).left_out[pe.LeftOut.NOT_REPRESENTABLE]
+    return record_format(options).render(tables, options).dropped[pe.DropReason.NOT_REPRESENTABLE]
 
 
 def test_openai_takes_no_call_without_its_one_result() -> None:
     def count(calls: list[Json], results: list[Json], *behind: Json) -> int:
-        return left_out("openai", "chatml", turn("x", calls=calls, results=results), *behind)
+        return dropped("openai", "chatml", turn("x", calls=calls, results=results), *behind)
 
     more = turn("y", index=1)
     one, two = call(call_id="1"), call(call_id="2")
@@ -146,10 +146,10 @@ def test_openai_takes_no_call_without_its_one_result() -> None:
 
 
 def test_llamafactory_takes_nothing_that_breaks_the_alternation() -> None:
-    assert left_out("llamafactory", "sharegpt", turn("a", calls=[call()]), turn("b", index=1)) == 1
-    assert left_out("llamafactory", "sharegpt", turn("a", calls=[call()], results=[result()]), turn("b")) == 0
-    assert left_out("llamafactory", "sharegpt", turn("a"), turn("b")) == 0
-    assert left_out("llamafactory", "sharegpt", turn("")) == 1
+    assert dropped("llamafactory", "sharegpt", turn("a", calls=[call()]), turn("b", index=1)) == 1
+    assert dropped("llamafactory", "sharegpt", turn("a", calls=[call()], results=[result()]), turn("b")) == 0
+    assert dropped("llamafactory", "sharegpt", turn("a"), turn("b")) == 0
+    assert dropped("llamafactory", "sharegpt", turn("")) == 1
 
 
 @pytest.mark.parametrize("target", ["openai", "llamafactory"])
@@ -159,7 +159,7 @@ def test_pairs_of_single_answers(target: str) -> None:
     runs += [case_result("a", turn("x", calls=[call()], results=[result()]), final="y"), case_result("a", turn("z"))]
     options = pe.ExportOptions("dpo", target=target)
     rendered = record_format(options).render(tables_of(runs, CASE), options)
-    assert rendered.left_out == {"not_representable": 2, "identical": 2}
+    assert rendered.dropped == {"not_representable": 2, "identical": 2}
     (record,) = render(runs, CASE, format="dpo", target=target)
     if target == "openai":
         assert record == {

@@ -20,7 +20,7 @@ def test_it_is_this_users_alone_and_goes(tmp_path: Path) -> None:
         assert work.path.parent == tmp_path
         assert stat.S_IMODE(work.path.stat().st_mode) == 0o700
         assert list(work.parts.iterdir()) == []
-        assert not work.taken_up
+        assert not work.resumed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,8 +63,8 @@ def test_what_a_killed_export_left_is_taken_up_only_if_asked_for_and_of_the_same
     left = left_behind(tmp_path, "key")
     with work_directory("out", tmp_path / "out", key, resume=resume) as work:
         assert work.path == left
-        assert work.taken_up == (resume and key == "key")
-        assert (work.path / "new" / "out").exists() == work.taken_up
+        assert work.resumed == (resume and key == "key")
+        assert (work.path / "new" / "out").exists() == work.resumed
         assert list(work.parts.iterdir()) == []
         assert len(list(work.path.glob("parts*"))) == 1
     assert list(tmp_path.iterdir()) == []

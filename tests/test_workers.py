@@ -20,10 +20,12 @@ import pyarrow as pa
 import pytest
 
 import polars_export as pe
+from polars_export.execution.process_executor import ProcessExecutor
+from polars_export.execution.tasks import Job, PartTask
 from polars_export.pipeline import stages
-from polars_export.pipeline.crew import Workers
-from polars_export.pipeline.job import Job, PartTask
-from polars_export.sources import find_sources, parts_of, segments, stream
+from polars_export.sources import segments, stream
+from polars_export.sources.find import find_sources
+from polars_export.sources.segments import parts_of
 from tests import rowwise
 from tests.builders import call, case_result, document, result, turn, write_document, write_lines
 from tests.faults.processes import at_work
@@ -35,8 +37,8 @@ Json = dict[str, Any]
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
-# `polars_export.pipeline.export` is the function: the module has to be asked for by its name.
-export_module = importlib.import_module("polars_export.pipeline.export")
+# `polars_export.execution.conductor` is the function: the module has to be asked for by its name.
+export_module = importlib.import_module("polars_export.execution.conductor")
 
 ONE_PART = 1 << 30
 SMALL_PARTS = 20_000
@@ -277,14 +279,14 @@ def test_of_pairs_a_bad_record_that_is_not_chosen_stops_nothing(tmp_path: Path) 
     bad_content(traces[1])
     source = write_lines(tmp_path / "runs.jsonl", *traces)
     report = pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("dpo"))
-    assert (report.exported, report.left_out) == (2, {"not_selected": 1})
+    assert (report.exported, report.dropped) == (2, {"not_selected": 1})
 
 
 @dataclass
 class TwoWorkers:
     """Two processes that have loaded what they need, and files to be worked on."""
 
-    workers: Workers
+    workers: ProcessExecutor
     folder: Path
 
     def map(self, method: str, names: Iterable[str]) -> Iterator[Any]:
@@ -304,7 +306,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
     write_lines(folder / "late.jsonl", *runs(1_000), bad_outline(case_result()))
     write_lines(folder / "content.jsonl", bad_content(case_result()))
     job = Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=folder)
-    with Workers(job, 2) as workers:
+    with ProcessExecutor(job, 2) as workers:
         made = TwoWorkers(workers, folder)
         assert list(made.map("check_part", ["good"] * 2)) == [None, None]
         yield made
@@ -312,8 +314,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
 
 @needs_proc
 def test_results_come_in_the_order_of_the_tasks(two: TwoWorkers) -> None:
-    skimmed = two.map("skim_part", ["large", "good", "good", "large", "good"])
-    assert [part.account.tally.traces_read for part in skimmed] == [1_000, 1, 1, 1_000, 1]
+    scanned = two.map("scan_part", ["large", "good", "good", "large", "good"])
+    assert [part.account.tally.traces_read for part in scanned] == [1_000, 1, 1, 1_000, 1]
 
 
 @needs_proc
@@ -334,7 +336,7 @@ def test_few_tasks_are_taken_before_the_first_result_is(two: TwoWorkers) -> None
 @needs_proc
 def test_an_error_leaves_no_answer_behind_for_the_next_tasks(two: TwoWorkers) -> None:
     with pytest.raises(pe.BadRecordError, match=r"bad\.jsonl:1"):
-        list(two.map("skim_part", ["bad", "late"]))
+        list(two.map("scan_part", ["bad", "late"]))
     with pytest.raises(pe.BadRecordError, match=r"content\.jsonl:1"):
         list(two.map("check_part", ["content", "good"]))
     assert list(two.map("check_part", ["good"] * 3)) == [None] * 3
@@ -345,7 +347,7 @@ def test_an_error_does_not_wait_for_what_others_do(two: TwoWorkers) -> None:
     pipe = two.folder / "pipe.jsonl"
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as threads:
-        failing = threads.submit(list, two.map("skim_part", ["bad", "pipe"]))
+        failing = threads.submit(list, two.map("scan_part", ["bad", "pipe"]))
         try:
             assert isinstance(failing.exception(300), pe.BadRecordError)
         finally:
@@ -361,11 +363,11 @@ def test_workers_that_cannot_be_told_what_to_do_are_ended(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Workers, "_send", fails)
+    monkeypatch.setattr(ProcessExecutor, "_send", fails)
     job = Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path)
     before = children(os.getpid())
     with pytest.raises((KeyboardInterrupt, pe.WorkerError)):
-        Workers(job, 2)
+        ProcessExecutor(job, 2)
     assert children(os.getpid()) == before
 
 
@@ -552,13 +554,13 @@ def test_a_spool_that_cannot_be_written_is_an_error_of_the_output(
 def test_bad_content_below_the_threshold_stops_nothing_and_bad_json_always(
     *, target: str, few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = stages.Qualifying.__init__
+    begin = stages.ThresholdReader.__init__
 
-    def decided(qualifying: stages.Qualifying, *arguments: Any) -> None:  # noqa: ANN401 - as `Qualifying`
+    def decided(qualifying: stages.ThresholdReader, *arguments: Any) -> None:  # noqa: ANN401 - as `ThresholdReader`
         begin(qualifying, *arguments)
         qualifying._few = few  # noqa: SLF001 - which way is taken cannot be seen from outside
 
-    monkeypatch.setattr(stages.Qualifying, "__init__", decided)
+    monkeypatch.setattr(stages.ThresholdReader, "__init__", decided)
     traces = [case_result(str(number), scores=[number / 10]) for number in range(10)]
     bad_content(traces[2])
     del traces[3]["invocation"]["model"]
@@ -566,7 +568,7 @@ def test_bad_content_below_the_threshold_stops_nothing_and_bad_json_always(
     source.write_bytes(lines_of(traces))
     asked = pe.ExportOptions("chatml", target=target, quality_threshold=0.45, missing_prompt="keep")
     report = pe.export(source, output, asked)
-    assert (report.traces_read, report.exported, report.left_out) == (10, 5, {"below_threshold": 5})
+    assert (report.traces_read, report.exported, report.dropped) == (10, 5, {"below_threshold": 5})
     bad_content(traces[7])
     bad_outline(traces[9])
     source.write_bytes(lines_of(traces))

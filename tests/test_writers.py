@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, in every kind of output."""
+"""ReplayedFiles appear whole or not at all, in every kind of output."""
 
 from __future__ import annotations
 

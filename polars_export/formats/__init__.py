@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["RecordFormat", "record_format"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.nested import arrow, lists, structs
 from polars_export.options import Arguments, Reasoning, Target
+from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "json_type", "message_lists", "message_type", "tools_column", "tools_type"]
 
@@ -50,7 +50,7 @@ def message_lists(tables: Tables, messages: pl.DataFrame, options: ExportOptions
 
     Args:
         tables: The traces.
-        messages: Rows of `Conversations.messages`: all, or those of some roles.
+        messages: ColumnBuilder of `Conversations.messages`: all, or those of some roles.
         options: Say which fields a message has.
     """
     calls = _tool_calls(tables, messages["turn"])

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from polars_export.report import LeftOut
+    from polars_export.report import DropReason
 
 __all__ = ["Rendered"]
 
@@ -21,14 +21,14 @@ class Rendered:
     Attributes:
         records: The records; strings may still be views, and JSON values are their text.
         rows: For each record the row of the trace that it was made from, of a pair the chosen one's.
-        left_out: Number of traces that have no place in a record, by reason.
-        not_carried: Content of the exported traces that the records cannot carry, by kind.
+        dropped: Number of traces that have no place in a record, by reason.
+        dropped_content: Content of the exported traces that the records cannot carry, by kind.
     """
 
     records: pa.Table
     rows: pl.Series
-    left_out: dict[LeftOut, int] = field(default_factory=dict)
-    not_carried: dict[str, int] = field(default_factory=dict)
+    dropped: dict[DropReason, int] = field(default_factory=dict)
+    dropped_content: dict[str, int] = field(default_factory=dict)
 
     def with_records(self, records: pa.Table) -> Rendered:
         """Return the same account of other records."""

@@ -1,9 +1,1 @@
-"""The composition: the only room that collects.
-
-`export` conducts other processes, which do the work; the modules that load Polars are imported by who needs them.
-"""
-
-from polars_export.pipeline.account import Watch
-from polars_export.pipeline.export import export
-
-__all__ = ["Watch", "export"]
+"""The stages of a batch, composed: tables and options in, records and counts out."""

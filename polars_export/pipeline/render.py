@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.pipeline.tally import Tally
-    from polars_export.tables import Tables
+    from polars_export.pipeline.counters import Counters
+    from polars_export.tables.tables import Tables
 
-__all__ = ["Piece", "rendered"]
+__all__ = ["RenderedBatch", "rendered"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RenderedBatch:
     """Some records, at least one, and the traces that they were made from."""
 
     tables: Tables
@@ -37,16 +37,16 @@ class Piece:
         return self.tables.traces[rows]
 
 
-def rendered(tables: Iterable[Tables], options: ExportOptions, tally: Tally) -> Iterator[Piece]:
+def rendered(tables: Iterable[Tables], options: ExportOptions, tally: Counters) -> Iterator[RenderedBatch]:
     """Yield the records of traces that are to be exported; of pairs, the chosen one stands before the rejected one."""
     format_ = record_format(options)
     in_pairs = options.format is TrainingFormat.DPO
     for some in tables:
         made = format_.render(some, options)
-        for reason, count in made.left_out.items():
-            tally.leave_out(reason, count)
-        tally.exported += len(some) - sum(made.left_out.values())
+        for reason, count in made.dropped.items():
+            tally.drop(reason, count)
+        tally.exported += len(some) - sum(made.dropped.values())
         tally.records += made.records.num_rows
-        tally.not_carried.update(made.not_carried)
+        tally.dropped_content.update(made.dropped_content)
         if made.records.num_rows:
-            yield Piece(some, made, in_pairs)
+            yield RenderedBatch(some, made, in_pairs)

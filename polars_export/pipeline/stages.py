@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
-from polars_export.decode import TraceDecoder
-from polars_export.detail import Detail
-from polars_export.flatten import Rows
+from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.inputs.eval_results.flatten import ColumnBuilder
 from polars_export.options import MissingPrompt, Target
-from polars_export.report import LeftOut
-from polars_export.scoring import qualifies, score
-from polars_export.selection import CASE, pairs
-from polars_export.tables import Tables
+from polars_export.report import DropReason
+from polars_export.selection.pairs import CASE, pairs
+from polars_export.selection.scoring import qualifies, score
+from polars_export.tables.projection import Projection
+from polars_export.tables.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from polars_export.chunk import Chunk
-    from polars_export.decode import Decoded
-    from polars_export.decode.records import TraceOutline
+    from polars_export.execution.quarantine import Rejects
+    from polars_export.inputs.eval_results.decoder import Decoded
+    from polars_export.inputs.eval_results.records import TraceOutline
     from polars_export.options import ExportOptions
-    from polars_export.pipeline.rejects import Rejects
-    from polars_export.pipeline.tally import Tally
-    from polars_export.prompting import Context
+    from polars_export.pipeline.counters import Counters
+    from polars_export.prompts.join import SideInputs
+    from polars_export.sources.chunk import Chunk
 
 __all__ = [
     "BATCH_BYTES",
-    "Qualifying",
-    "detail_of",
-    "far_enough_apart",
+    "ThresholdReader",
+    "projection_of",
+    "filter_by_margin",
     "paired",
     "prompted",
     "prompted_traces",
@@ -45,7 +45,7 @@ as the work on some hundred turns, and a batch takes about fifty calls."""
 _PAIRS_AT_ONCE = 500  # bounds the memory for rendering: two traces each
 
 
-class Qualifying:
+class ThresholdReader:
     """Decodes and flattens chunks, and yields the traces that reach the quality threshold, a batch at a time.
 
     Where few do, the traces of a chunk are decoded in outline first, which takes half the time, and only those that
@@ -56,14 +56,14 @@ class Qualifying:
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
         self._reference = options.target is Target.REFERENCE
-        self._detail = detail_of(options)
+        self._detail = projection_of(options)
         self._in_full = TraceDecoder(self._detail)
-        self._in_outline = TraceDecoder(Detail.CHOICE)
+        self._in_outline = TraceDecoder(Projection.CHOICE)
         self._few = False
 
-    def of(self, chunks: Iterable[Chunk], tally: Tally, rejects: Rejects) -> Iterator[Tables]:
+    def of(self, chunks: Iterable[Chunk], tally: Counters, rejects: Rejects) -> Iterator[Tables]:
         """Yield the qualifying traces of some chunks."""
-        rows = Rows(self._detail, sort_arguments=self._reference)
+        rows = ColumnBuilder(self._detail, sort_arguments=self._reference)
         size = 0
         for chunk in chunks:
             tally.traces_read += len(chunk.spans)
@@ -74,7 +74,7 @@ class Qualifying:
                 size = 0
         yield from self._batch(rows, tally)
 
-    def outlines(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Decoded:
+    def outlines(self, chunk: Chunk, tally: Counters, rejects: Rejects) -> Decoded:
         """Return the traces of a chunk in outline, also those that do not qualify.
 
         Where bad records are left out, those that qualify are decoded in full too, so that none of them is chosen.
@@ -84,12 +84,12 @@ class Qualifying:
             outlines = self._in_outline.decode(chunk)
             rejects.records(tally, outlines)
             return outlines
-        outlines, decoded = self._in_two_steps(chunk, self._in_full.decode_for_good, tally, rejects)
+        outlines, decoded = self._in_two_steps(chunk, self._in_full.decode_with_headroom, tally, rejects)
         return _without(outlines, {rejected.position for rejected in decoded.rejected})
 
-    def _decoded(self, chunk: Chunk, tally: Tally, rejects: Rejects) -> Sequence[TraceOutline]:
+    def _decoded(self, chunk: Chunk, tally: Counters, rejects: Rejects) -> Sequence[TraceOutline]:
         if not self._few:
-            decoded = self._in_full.decode_for_good(chunk)
+            decoded = self._in_full.decode_with_headroom(chunk)
             if not decoded.rejected:
                 return decoded.traces
         outlines, decoded = self._in_two_steps(chunk, self._in_full.decode, tally, rejects)
@@ -97,7 +97,7 @@ class Qualifying:
         return decoded.traces
 
     def _in_two_steps(
-        self, chunk: Chunk, in_full: Callable[[Chunk], Decoded], tally: Tally, rejects: Rejects
+        self, chunk: Chunk, in_full: Callable[[Chunk], Decoded], tally: Counters, rejects: Rejects
     ) -> tuple[Decoded, Decoded]:
         """Decode all traces of a chunk in outline, and those that qualify in full; reject what is bad in either."""
         outlines = self._in_outline.decode(chunk)
@@ -107,13 +107,13 @@ class Qualifying:
 
     def _good(self, outlines: Decoded) -> list[int]:
         """Return the indices of the traces that qualify."""
-        rows = Rows(Detail.CHOICE)
+        rows = ColumnBuilder(Projection.CHOICE)
         rows.add(outlines.traces)
         if not len(rows):
             return []
         return scored(rows).select(qualifies(self._options)).to_series().arg_true().to_list()
 
-    def _batch(self, rows: Rows, tally: Tally) -> Iterator[Tables]:
+    def _batch(self, rows: ColumnBuilder, tally: Counters) -> Iterator[Tables]:
         if not len(rows):
             return
         tables = Tables.of(rows.batch())
@@ -123,8 +123,8 @@ class Qualifying:
         if len(kept):
             yield kept
 
-    def _leave_out(self, seen: int, kept: int, tally: Tally) -> None:
-        tally.leave_out(LeftOut.BELOW_THRESHOLD, seen - kept)
+    def _leave_out(self, seen: int, kept: int, tally: Counters) -> None:
+        tally.drop(DropReason.BELOW_THRESHOLD, seen - kept)
         self._few = 2 * kept < seen
 
 
@@ -135,17 +135,19 @@ def _without(decoded: Decoded, positions: set[int]) -> Decoded:
     return replace(decoded, chunk=decoded.chunk.only(kept), traces=[decoded.traces[index] for index in kept])
 
 
-def detail_of(options: ExportOptions) -> Detail:
+def projection_of(options: ExportOptions) -> Projection:
     """Return the level of detail that the records of a target need."""
-    return Detail.RECORDS if options.target is Target.REFERENCE else Detail.CONVERSATIONS
+    return Projection.RECORDS if options.target is Target.REFERENCE else Projection.CONVERSATIONS
 
 
-def scored(rows: Rows) -> pl.DataFrame:
+def scored(rows: ColumnBuilder) -> pl.DataFrame:
     """Return the table `traces` of the rows gathered, with their scores."""
     return pl.DataFrame(rows.batch().traces).with_columns(score())
 
 
-def prompted(tables: Iterable[Tables], context: Context, options: ExportOptions, tally: Tally) -> Iterator[Tables]:
+def prompted(
+    tables: Iterable[Tables], context: SideInputs, options: ExportOptions, tally: Counters
+) -> Iterator[Tables]:
     """Join prompts and tools to traces, and yield those that make a conversation."""
     for some in tables:
         joined = Tables(context.join(some.traces), some.turns)
@@ -154,7 +156,7 @@ def prompted(tables: Iterable[Tables], context: Context, options: ExportOptions,
             yield kept
 
 
-def prompted_traces(joined: pl.DataFrame, options: ExportOptions, tally: Tally) -> pl.Series:
+def prompted_traces(joined: pl.DataFrame, options: ExportOptions, tally: Counters) -> pl.Series:
     """Return which of the traces, joined with their prompts, make a conversation, and count the others."""
     asked, spoken = joined.select(
         asked=pl.col("user_messages").list.len() > 0,
@@ -165,17 +167,17 @@ def prompted_traces(joined: pl.DataFrame, options: ExportOptions, tally: Tally) 
     elif options.missing_prompt is MissingPrompt.ERROR:
         cases = joined.filter(~asked).select(CASE).rows()
         tally.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
-    tally.leave_out(LeftOut.MISSING_PROMPT, int((~asked).sum()))
-    tally.leave_out(LeftOut.NOT_REPRESENTABLE, int((asked & ~spoken).sum()))
+    tally.drop(DropReason.MISSING_PROMPT, int((~asked).sum()))
+    tally.drop(DropReason.NOT_REPRESENTABLE, int((asked & ~spoken).sum()))
     return asked & spoken
 
 
-def paired(qualified: Iterable[Tables], options: ExportOptions, tally: Tally) -> Iterator[Tables]:
+def paired(qualified: Iterable[Tables], options: ExportOptions, tally: Counters) -> Iterator[Tables]:
     """Yield the chosen and the rejected trace of every pair, one behind the other, of traces that are all at hand."""
     held = list(qualified)
     if held:
         every = Tables.concat(held)
-        sides = far_enough_apart(pairs(every.traces.lazy()).collect(), options, tally)
+        sides = filter_by_margin(pairs(every.traces.lazy()).collect(), options, tally)
         yield from _take_pairs(every, sides)
 
 
@@ -186,7 +188,7 @@ def _take_pairs(tables: Tables, sides: pl.DataFrame) -> Iterator[Tables]:
             yield tables.take(some.select(pl.concat_list("chosen", "rejected").explode()).to_series())
 
 
-def far_enough_apart(sides: pl.DataFrame, options: ExportOptions, tally: Tally) -> pl.DataFrame:
+def filter_by_margin(sides: pl.DataFrame, options: ExportOptions, tally: Counters) -> pl.DataFrame:
     """Return the cases of which a pair is made, and count the traces of the others and those between best and worst.
 
     But for the reference, which takes any two runs, their scores must differ, and by no less than the minimum margin.
@@ -196,8 +198,8 @@ def far_enough_apart(sides: pl.DataFrame, options: ExportOptions, tally: Tally) 
     if options.target is not Target.REFERENCE:
         tied = ~single & (sides["margin"] <= 0)
         near = ~single & ~tied & (sides["margin"] < options.min_margin)
-    tally.leave_out(LeftOut.SINGLE_RUN, int(single.sum()))
-    tally.leave_out(LeftOut.NOT_SELECTED, int((sides["runs"].cast(pl.Int64) - 2).clip(0).sum()))
-    tally.leave_out(LeftOut.TIED, 2 * int(tied.sum()))
-    tally.leave_out(LeftOut.SMALL_MARGIN, 2 * int(near.sum()))
+    tally.drop(DropReason.SINGLE_RUN, int(single.sum()))
+    tally.drop(DropReason.NOT_SELECTED, int((sides["runs"].cast(pl.Int64) - 2).clip(0).sum()))
+    tally.drop(DropReason.TIED, 2 * int(tied.sum()))
+    tally.drop(DropReason.SMALL_MARGIN, 2 * int(near.sum()))
     return sides.filter(~single & ~tied & ~near)

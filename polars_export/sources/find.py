@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.errors import SourceError
-from polars_export.names import UNDER_WAY
+from polars_export.file_names import WORK_DIR_PREFIX
 from polars_export.sources.stream import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
-    "Found",
+    "FoundFile",
     "Source",
     "Sources",
-    "directories_of",
+    "searched_directories",
     "eval_sets",
-    "files_of_eval_sets",
-    "find_matches",
+    "find_eval_set_files",
+    "expand_glob",
     "find_sources",
-    "listed",
-    "refuse_waiting",
+    "as_list",
+    "raise_if_named_pipe",
 ]
 
 Source: TypeAlias = str | os.PathLike[str]
@@ -41,19 +41,19 @@ _ENDINGS = tuple(
 _ENDINGS_OF_SETS = (".json", ".yaml", ".yml")
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A file to read, or standard input; `searched` if a directory was searched and the file not named by the user."""
 
     path: str
     searched: bool = False
 
 
-def listed(sources: Sources) -> list[Source]:
+def as_list(sources: Sources) -> list[Source]:
     """Return sources as a list: one is a list of one, and what can be iterated over only once can be used again."""
     return [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
 
 
-def find_sources(sources: Sources) -> list[Found]:
+def find_sources(sources: Sources) -> list[FoundFile]:
     """Return the files of files, directories, globs and `-`, in the order given.
 
     A directory is searched recursively and its files sorted by path; one that holds both `results/` and `sets/` is an
@@ -62,8 +62,8 @@ def find_sources(sources: Sources) -> list[Found]:
     Raises:
         SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
     """
-    found: list[Found] = []
-    for source in listed(sources):
+    found: list[FoundFile] = []
+    for source in as_list(sources):
         try:
             found += _find(os.fspath(source))
         except OSError as error:
@@ -71,44 +71,44 @@ def find_sources(sources: Sources) -> list[Found]:
     return found
 
 
-def directories_of(sources: Sources, found: Iterable[Found]) -> list[str]:
+def searched_directories(sources: Sources, found: Iterable[FoundFile]) -> list[str]:
     """Return the directories that are searched: those that sources name, and those of files found, as by a link."""
-    named = [match for source in listed(sources) for match in find_matches(os.fspath(source))]
+    named = [match for source in as_list(sources) for match in expand_glob(os.fspath(source))]
     met = {os.path.dirname(source.path) for source in found if source.searched}  # noqa: PTH120 - as many as files
     return [path for path in (*named, *sorted(met)) if os.path.isdir(path)]  # noqa: PTH112 - names may be too long
 
 
-def find_matches(source: str) -> list[str]:
+def expand_glob(source: str) -> list[str]:
     """Return what a source names: itself, or what it matches as a glob."""
     if os.path.lexists(source) or not glob.has_magic(source):
         return [source]
     return sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
 
 
-def _find(source: str) -> Iterator[Found]:
+def _find(source: str) -> Iterator[FoundFile]:
     if source == STDIN or Path(source).is_file():
-        yield Found(source)
+        yield FoundFile(source)
     elif Path(source).is_dir():
         yield from _search(source)
     elif os.path.lexists(source) or not glob.has_magic(source):
         if not Path(source).exists():
             raise SourceError(source, "no such file or directory")
-        yield Found(source)  # a named pipe or a device
+        yield FoundFile(source)  # a named pipe or a device
     else:
-        matches = find_matches(source)
+        matches = expand_glob(source)
         if not matches:
             raise SourceError(source, "no file matches")
         # `**` matches a directory and the files in it: each file is read once.
         yield from {found.path: found for match in matches for found in _find(match)}.values()
 
 
-def _search(directory: str) -> Iterator[Found]:
+def _search(directory: str) -> Iterator[FoundFile]:
     paths = _files_below(directory, "results", _ENDINGS)
     if not paths:
         raise SourceError(
             directory, "the directory holds no results (.json, .jsonl or .ndjson, or these with .gz or .zst)"
         )
-    yield from (Found(path, searched=True) for path in paths)
+    yield from (FoundFile(path, searched=True) for path in paths)
 
 
 def _files_below(directory: str, of_stores: str, endings: tuple[str, ...]) -> list[str]:
@@ -134,11 +134,11 @@ def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
     Raises:
         SourceError: A directory cannot be searched.
     """
-    if given := listed(prompts):
+    if given := as_list(prompts):
         return given
     found: dict[str, Source] = {}
-    for source in (os.fspath(source) for source in listed(sources)):
-        for match in find_matches(source):
+    for source in (os.fspath(source) for source in as_list(sources)):
+        for match in expand_glob(source):
             for folder, folders, _ in _walk(match):
                 if set(folders) >= _STORE:
                     sets = os.path.join(folder, "sets")  # noqa: PTH118
@@ -147,7 +147,7 @@ def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
     return list(found.values())
 
 
-def files_of_eval_sets(named: Sources) -> list[str]:
+def find_eval_set_files(named: Sources) -> list[str]:
     """Return the files that eval sets are named by: files, directories and globs, each file once.
 
     A directory is searched recursively and its files sorted by path; of an eval store only the `sets/` are.
@@ -156,10 +156,10 @@ def files_of_eval_sets(named: Sources) -> list[str]:
         SourceError: There is no such file, or a directory holds none.
     """
     found: dict[str, str] = {}
-    for source in (os.fspath(source) for source in listed(named)):
+    for source in (os.fspath(source) for source in as_list(named)):
         if source == STDIN:
             raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
-        matches = find_matches(source)
+        matches = expand_glob(source)
         if not matches:
             raise SourceError(source, "no file matches")
         for path in (path for match in matches for path in _find_eval_sets(match)):
@@ -174,11 +174,11 @@ def _find_eval_sets(source: str) -> Iterable[str]:
     if not paths:
         raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
     for path in paths:
-        refuse_waiting(path)
+        raise_if_named_pipe(path)
     return paths
 
 
-def refuse_waiting(path: str) -> None:
+def raise_if_named_pipe(path: str) -> None:
     """Refuse what was met in a search and would wait for ever for somebody to write.
 
     Raises:
@@ -201,7 +201,7 @@ def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
         return
     seen: set[tuple[int, int]] = set()  # links may lead back to where the walk has been
     for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(UNDER_WAY))
+        folders[:] = sorted(name for name in folders if not name.startswith(WORK_DIR_PREFIX))
         place = Path(folder).stat()
         if (place.st_dev, place.st_ino) in seen:
             folders.clear()

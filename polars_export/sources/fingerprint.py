@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polars_export.sources.stream import is_piped
 
-__all__ = ["booted", "fingerprint"]
+__all__ = ["boot_id", "fingerprint"]
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -25,6 +25,6 @@ def fingerprint(path: str) -> str | None:
     return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
-def booted() -> str | None:
+def boot_id() -> str | None:
     """Return what is another one each time that the machine starts; None where that cannot be told."""
     return _BOOT.read_text() if _BOOT.exists() else None

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polars_export.errors import ExportError, SourceError
-from polars_export.sources.recognise import Kind, NoTracesError, recognise
+from polars_export.inputs.detect import Kind, NoTracesError, recognise
 from polars_export.sources.stream import STDIN, ByteStream, Window, is_piped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from polars_export.sources.find import Found
+    from polars_export.sources.find import FoundFile
 
-__all__ = ["PART_BYTES", "Part", "Segment", "lines_before", "parts_of", "refuse_if_all", "size_of"]
+__all__ = ["PART_BYTES", "Part", "Segment", "lines_before", "parts_of", "raise_if_all_skipped", "size_of"]
 
 PART_BYTES = 32 << 20
 """Bytes of a part as stored: half a second of work, so that processes end at about the same time, and some thousand
@@ -29,7 +29,7 @@ class Segment:
     What is appended to a file once it has been cut into segments is not read.
 
     Attributes:
-        number: Place of the source among all.
+        number: RecordLocation of the source among all.
         path: The source.
         searched: Whether it was met in the search of a directory.
         start: Where it begins, in bytes.
@@ -51,7 +51,7 @@ Part = tuple[Segment, ...]
 """Consecutive segments: the work of a moment for one process."""
 
 
-def parts_of(found: Sequence[Found], *, tolerant: bool = False) -> Iterator[Part]:
+def parts_of(found: Sequence[FoundFile], *, tolerant: bool = False) -> Iterator[Part]:
     """Yield the parts of some sources in order. They depend on the sources alone.
 
     Args:
@@ -101,7 +101,7 @@ def size_of(path: str, *, tolerant: bool = False) -> int:
         raise SourceError(path, error.strerror or str(error)) from error
 
 
-def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> None:
+def raise_if_all_skipped(passed_over: Mapping[str, str], found: Sequence[FoundFile]) -> None:
     """Check that not all of the sources have been passed over.
 
     Raises:
@@ -112,7 +112,7 @@ def refuse_if_all(passed_over: Mapping[str, str], found: Sequence[Found]) -> Non
         raise SourceError(path, problem)
 
 
-def _segments(number: int, source: Found, tolerant: bool) -> Iterator[Segment]:  # noqa: FBT001 - as in `parts_of`
+def _segments(number: int, source: FoundFile, tolerant: bool) -> Iterator[Segment]:  # noqa: FBT001 - as in `parts_of`
     size = size_of(source.path, tolerant=tolerant)
     whole = Segment(number, source.path, source.searched, size=size)
     try:

@@ -4,7 +4,7 @@ Whoever has records cuts them into blocks, encoded (`writers.blocks`). What is h
 neither Polars nor pyarrow, so that a process that only hands out work starts fast.
 """
 
-from polars_export.writers.dataset import DatasetWriter, Plan
-from polars_export.writers.open import Output, check_output, file_type_of, open_output, rejects_of
+from polars_export.writers.dataset_repository import DatasetWriter, Plan
+from polars_export.writers.output import Output, check_output, file_type_of, open_output, rejects_path
 
-__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output", "rejects_of"]
+__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output", "rejects_path"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polars_export.writers.assemble import Block
-from polars_export.writers.disk import reported
+from polars_export.writers.disk import os_errors_reported
+from polars_export.writers.file_assembler import Block
 from polars_export.writers.jsonlines import encode
 from polars_export.writers.parquet import encode_row_group
-from polars_export.writers.stitch import end_of
+from polars_export.writers.parquet_stitcher import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ class BlockWriter:
         self._output = output
         self._cutters: dict[str, _Cutter] = {}
         self._at = 0
-        with reported(output):
+        with os_errors_reported(output):
             self._file = path.open("wb")
 
     def write(self, split: str, records: pa.Table) -> None:
@@ -81,7 +81,7 @@ class BlockWriter:
 
     def close(self) -> None:
         """Write what is still held, and close the file."""
-        with reported(self._output), self._file:
+        with os_errors_reported(self._output), self._file:
             for split, cutter in self._cutters.items():
                 for group, num_bytes in cutter.rest():
                     self._write_block(split, group, num_bytes)
@@ -93,7 +93,7 @@ class BlockWriter:
         else:
             data = encode_row_group(records, encoding.schema, for_hub=encoding.for_hub)
             end = end_of(data)
-        with reported(self._output):
+        with os_errors_reported(self._output):
             self._file.write(data)
         self.blocks.append(Block(split, self._at, len(data), records.num_rows, num_bytes, end))
         self._at += len(data)

@@ -13,7 +13,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from polars_export.writers.dataset import Shard
+    from polars_export.writers.dataset_repository import Shard
 
 __all__ = ["CardFacts", "Turns", "features", "render_card"]
 
@@ -79,8 +79,8 @@ class CardFacts:
         selection: How traces were chosen: one plain sentence each.
         traces_read: Number of traces read.
         exported: Number of traces in the records.
-        left_out: Number of traces left out, by reason.
-        not_carried: Content that the records could not carry: how many pieces of each kind.
+        dropped: Number of traces left out, by reason.
+        dropped_content: Content that the records could not carry: how many pieces of each kind.
         scores: Bins of the scores of the exported traces, lowest first: from, to, number of traces.
         models: Number of exported traces of each model.
         turns: Turns of the exported traces.
@@ -98,8 +98,8 @@ class CardFacts:
     exported: int
     sources: Sequence[str] = ()
     selection: Sequence[str] = ()
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    not_carried: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped_content: Mapping[str, int] = field(default_factory=dict)
     scores: Sequence[tuple[float, float, int]] = ()
     models: Mapping[str, int] = field(default_factory=dict)
     turns: Turns | None = None
@@ -226,9 +226,9 @@ def _origin(facts: CardFacts) -> Iterator[str]:
         yield "\n".join(f"- {_escaped(sentence)}" for sentence in facts.selection)
     counts = {"traces read": facts.traces_read, "exported": facts.exported}
     lines = [f"| {name} | {count:,} |" for name, count in counts.items()]
-    lines += [f"| left out: {_cell(reason)} | {count:,} |" for reason, count in facts.left_out.items() if count]
+    lines += [f"| left out: {_cell(reason)} | {count:,} |" for reason, count in facts.dropped.items() if count]
     yield "\n".join(["| | traces |", "| --- | ---: |", *lines])
-    lost = [f"{_code(kind)}: {count:,}" for kind, count in facts.not_carried.items() if count]
+    lost = [f"{_code(kind)}: {count:,}" for kind, count in facts.dropped_content.items() if count]
     if lost:
         yield "What the records could not carry:"
         yield _list(lost)

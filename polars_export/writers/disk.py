@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["flush_to_disk", "keep_mode", "reported"]
+__all__ = ["flush_to_disk", "copy_mode", "os_errors_reported"]
 
 
 @contextmanager
-def reported(output: str) -> Iterator[None]:
+def os_errors_reported(output: str) -> Iterator[None]:
     """Say of an error of the system which output it is that cannot be written.
 
     Raises:
@@ -43,7 +43,7 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def keep_mode(path: Path, new: Path, more: int = 0) -> int | None:
+def copy_mode(path: Path, new: Path, more: int = 0) -> int | None:
     """Let a new file or directory be as private as the one that it replaces; return its mode, None if it replaces none.
 
     Args:

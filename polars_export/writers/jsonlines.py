@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polars_export.nested import arrow, lists, structs
+from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

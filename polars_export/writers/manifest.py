@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from polars_export.writers.dataset import Shard
+    from polars_export.writers.dataset_repository import Shard
 
 __all__ = ["render_dataset_info", "render_manifest", "versions"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from polars_export.errors import BadRecordError
-from polars_export.writers.continued import Files
-from polars_export.writers.disk import reported
+from polars_export.writers.disk import os_errors_reported
+from polars_export.writers.replayed_files import ReplayedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,17 +45,17 @@ class PartRejects:
     def __init__(self, path: Path, output: str) -> None:
         self._output = output
         self._encode = msgspec.json.Encoder().encode
-        with reported(output):
+        with os_errors_reported(output):
             self._file = path.open("wb")
 
     def write(self, source: int, reject: Reject) -> None:
         """Append what the source of a number has."""
-        with reported(self._output):
+        with os_errors_reported(self._output):
             self._file.write(self._encode((source, reject)) + b"\n")
 
     def close(self) -> None:
         """Close the file."""
-        with reported(self._output):
+        with os_errors_reported(self._output):
             self._file.close()
 
 
@@ -67,7 +67,7 @@ class RejectsFile:
         files: Opens it.
     """
 
-    def __init__(self, path: Path, files: Files) -> None:
+    def __init__(self, path: Path, files: ReplayedFiles) -> None:
         self._path = path
         self._files = files
         self._file: BinaryIO | None = None
@@ -97,7 +97,7 @@ class RejectsFile:
 
     def begin_anew(self) -> None:
         """Write the file from its beginning, also where an export is taken up."""
-        self._files = Files(taken_up=False)
+        self._files = ReplayedFiles(resumed=False)
 
     def open(self) -> BinaryIO:
         """Open the file, if it is not."""

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from polars_export.errors import OutputError
-from polars_export.names import UNDER_WAY
-from polars_export.writers.disk import reported
+from polars_export.file_names import WORK_DIR_PREFIX
+from polars_export.writers.disk import os_errors_reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Work", "put_aside", "put_back", "work_directory"]
+__all__ = ["Work", "move_aside", "restore", "work_directory"]
 
 _LOCK, _KEY, _PARTS, _OLD = "lock", "key", "parts", "old"
 
@@ -34,13 +34,13 @@ class Work(NamedTuple):
         path: Where it is.
         parts: A directory in it, empty at first, for the files of the parts, and for what must be read twice.
         journal: A file in it that is kept for an export that takes this one up; where there is none, nothing is.
-        taken_up: Whether it holds what an export of the same key had done when it was killed.
+        resumed: Whether it holds what an export of the same key had done when it was killed.
     """
 
     path: Path
     parts: Path
     journal: Path
-    taken_up: bool
+    resumed: bool
 
 
 @contextmanager
@@ -59,12 +59,12 @@ def work_directory(output: str, path: Path | None, key: str, *, resume: bool) ->
     Raises:
         OutputError: Another export into the output is under way, or the directory cannot be made or removed.
     """
-    with reported(output):
-        work, lock = _locked(output, path) if path else (Path(tempfile.mkdtemp(prefix=UNDER_WAY)), None)
+    with os_errors_reported(output):
+        work, lock = _locked(output, path) if path else (Path(tempfile.mkdtemp(prefix=WORK_DIR_PREFIX)), None)
     try:
-        with reported(output):
+        with os_errors_reported(output):
             if path:
-                put_back(work, path)
+                restore(work, path)
             opened = _opened(work, key, resume=resume)
         yield opened
     except BaseException:
@@ -72,7 +72,7 @@ def work_directory(output: str, path: Path | None, key: str, *, resume: bool) ->
             _remove(work)
         raise
     else:
-        with reported(f"{work} (left over; the output is complete)"):
+        with os_errors_reported(f"{work} (left over; the output is complete)"):
             _remove(work)
     finally:
         if lock is not None:
@@ -81,13 +81,13 @@ def work_directory(output: str, path: Path | None, key: str, *, resume: bool) ->
 
 def _opened(work: Path, key: str, *, resume: bool) -> Work:
     known, journal = work / _KEY, work / "journal"
-    taken_up = resume and journal.exists() and known.exists() and known.read_text() == key
+    resumed = resume and journal.exists() and known.exists() and known.read_text() == key
     for left in work.iterdir():
-        if left.name.startswith(_PARTS) or not (taken_up or left.name == _LOCK):
+        if left.name.startswith(_PARTS) or not (resumed or left.name == _LOCK):
             _remove_one(left)
     known.write_text(key)
     # A name of its own: a worker of the killed export may be at its last part yet.
-    return Work(work, Path(tempfile.mkdtemp(prefix=_PARTS, dir=work)), journal, taken_up)
+    return Work(work, Path(tempfile.mkdtemp(prefix=_PARTS, dir=work)), journal, resumed)
 
 
 def _remove(work: Path) -> None:
@@ -103,12 +103,12 @@ def _remove(work: Path) -> None:
             raise
 
 
-def put_aside(work: Path, path: Path) -> None:
+def move_aside(work: Path, path: Path) -> None:
     """Move what an output replaces into its work directory, where there is no way to exchange the two."""
     path.rename(work / _OLD)
 
 
-def put_back(work: Path, path: Path) -> None:
+def restore(work: Path, path: Path) -> None:
     """Put back what was moved, if nothing has taken its place."""
     if (work / _OLD).exists() and not path.exists():
         (work / _OLD).rename(path)
@@ -134,7 +134,7 @@ def _open_up(path: Path) -> None:
 def _locked(output: str, path: Path) -> tuple[Path, int | None]:
     """Return the directory and its lock, None where the file system has no locks."""
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]  # the name itself might become too long
-    work = path.parent / f"{UNDER_WAY}{name}"
+    work = path.parent / f"{WORK_DIR_PREFIX}{name}"
     while True:
         try:
             work.mkdir(mode=_OURS_ALONE)

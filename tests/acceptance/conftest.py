@@ -39,7 +39,7 @@ class Load(Protocol):
 
 @pytest.fixture(scope="session", autouse=True)
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is downloaded, nothing is reported anywhere, and nothing is kept in the home directory."""
+    """Nothing is downloaded, nothing is os_errors_reported anywhere, and nothing is kept in the home directory."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HF_HUB_OFFLINE", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE"):
             patch.setenv(name, "1")

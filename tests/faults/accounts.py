@@ -31,8 +31,8 @@ def export(sources: Sources, output: Path, options: pe.ExportOptions) -> pe.Expo
 
 
 def check_account(report: pe.ExportReport, output: Path, options: pe.ExportOptions) -> None:
-    assert report.traces_read == report.exported + sum(report.left_out.values())
-    assert all(count > 0 for count in report.left_out.values())
+    assert report.traces_read == report.exported + sum(report.dropped.values())
+    assert all(count > 0 for count in report.dropped.values())
     assert report.exported == report.records * (2 if options.format == "dpo" else 1)
     assert rows_in(output) == report.records
     assert work_directories(output) == []
@@ -40,10 +40,10 @@ def check_account(report: pe.ExportReport, output: Path, options: pe.ExportOptio
         place = rejects_path(output)
         assert report.rejects is not None
         assert Path(report.rejects) == place
-        assert len(read_rejects(place)) == report.left_out.get(pe.LeftOut.INVALID, 0)
+        assert len(read_rejects(place)) == report.dropped.get(pe.DropReason.INVALID, 0)
     else:
         assert report.rejects is None
-        assert pe.LeftOut.INVALID not in report.left_out
+        assert pe.DropReason.INVALID not in report.dropped
 
 
 def rejects_path(output: Path) -> Path:

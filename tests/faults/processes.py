@@ -46,7 +46,7 @@ def at_work(part_bytes: int = PART_BYTES) -> str:
     """Return the code with which a process cuts its sources into small parts, and has workers for them."""
     return f"""
 import importlib, os, signal, sys
-importlib.import_module("polars_export.pipeline.export")._LEAST_FOR_PROCESSES = 0
+importlib.import_module("polars_export.execution.conductor")._LEAST_FOR_PROCESSES = 0
 importlib.import_module("polars_export.sources.segments").PART_BYTES = {part_bytes}
 """
 
@@ -260,6 +260,6 @@ def undisturbed(source: Path, output: Path, asked: pe.ExportOptions) -> dict[str
 def small_parts() -> Iterator[None]:
     """Let exports of this process cut the sources as those that are started do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("polars_export.pipeline.export"), "_LEAST_FOR_PROCESSES", 0)
+        patch.setattr(importlib.import_module("polars_export.execution.conductor"), "_LEAST_FOR_PROCESSES", 0)
         patch.setattr(importlib.import_module("polars_export.sources.segments"), "PART_BYTES", PART_BYTES)
         yield

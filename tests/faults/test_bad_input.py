@@ -79,7 +79,7 @@ def test_a_bad_line_is_told_and_skipped_and_costs_no_other(name: str, tmp_path: 
     source = lines_with(tmp_path, bad.line)
     report = export(source, output, pe.ExportOptions("chatml", on_error="skip"))
     assert output.read_bytes() == rowwise.export([BEFORE, BEHIND], "chatml", 0.0)
-    assert (report.traces_read, report.exported, report.left_out) == (3, 2, {"invalid": 1})
+    assert (report.traces_read, report.exported, report.dropped) == (3, 2, {"invalid": 1})
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["source"], reject["line"]) == (str(source), 2)
     assert reject["json_path"].startswith(bad.json_path)
@@ -127,7 +127,7 @@ def test_all_the_bad_lines_of_one_file_are_told_in_its_order(format_name: str, t
     traces = [trace for line in odd[: len(BAD_LINES)] if (trace := judge(line, 0.0).trace)]
     good = [BEFORE, *traces, BEHIND]
     assert output.read_bytes() == rowwise.export(good, format_name, 0.0)
-    assert report.left_out[pe.LeftOut.INVALID] == len(BAD_LINES)
+    assert report.dropped[pe.DropReason.INVALID] == len(BAD_LINES)
     assert report.traces_read == 2 * len(BAD_LINES) + 2
     rejects = read_rejects(rejects_path(output))
     assert [reject["line"] for reject in rejects] == [2 + 2 * number for number in range(len(BAD_LINES))]
@@ -139,7 +139,7 @@ def test_what_lies_deep_in_a_trace_below_the_threshold_is_not_looked_at(tmp_path
     source = lines_with(tmp_path, *lines_of([bad_deep, bad_outline]).splitlines())
     for format_name in ("chatml", "dpo", "sharegpt"):
         report = export(source, output, pe.ExportOptions(format_name, quality_threshold=0.25, on_error="skip"))
-        assert report.left_out == {"below_threshold": 1, "invalid": 1}
+        assert report.dropped == {"below_threshold": 1, "invalid": 1}
         assert output.read_bytes() == rowwise.export([BEFORE, BEHIND], format_name, 0.25)
 
 
@@ -150,7 +150,7 @@ def test_a_bad_run_is_never_chosen_and_costs_its_case_no_pair(score: float, tmp_
     for target in ("reference", "trl"):
         options = pe.ExportOptions("dpo", target=target, on_error="skip", missing_prompt="keep")
         report = export(source, output, options)
-        assert (report.exported, report.left_out) == (2, {"invalid": 1})
+        assert (report.exported, report.dropped) == (2, {"invalid": 1})
         (reject,) = read_rejects(rejects_path(output))
         assert (reject["line"], reject["json_path"]) == (2, "$.invocation.turns[0].turn_index")
 
@@ -170,7 +170,7 @@ def test_a_run_that_can_just_be_read_once_is_chosen_only_if_it_can_be_read_again
     levels = range(deepest - 150, deepest + 10)
     source.write_bytes(b"".join(nested(some, f"case {some}", score) for some in levels for score in (0.5, 0.75)))
     report = export(source, output, pe.ExportOptions("dpo", on_error="skip"))
-    bad = report.left_out[pe.LeftOut.INVALID]
+    bad = report.dropped[pe.DropReason.INVALID]
     assert (report.exported, bad % 2) == (2 * len(levels) - bad, 0)
     assert read_rejects(rejects_path(output))[0]["line"] == 1 + report.exported
     rejects_path(output).unlink()
@@ -212,7 +212,7 @@ def test_a_directory_holds_its_rejects_and_tells_of_them(tmp_path: Path, output:
     assert [reject["line"] for reject in read_rejects(folder / "rejects.jsonl")] == [2, 3]
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert '"invalid": 2' in json.dumps(manifest)
-    assert report.left_out == {"invalid": 2}
+    assert report.dropped == {"invalid": 2}
 
 
 def test_beside_standard_output_there_is_no_place_for_rejects(
@@ -263,7 +263,7 @@ def test_a_broken_first_line_costs_no_other(
     assert work_directories(output) == []
     report = export(source, output, pe.ExportOptions("dpo", on_error="skip"))
     assert output.read_bytes() == rowwise.export([BEFORE, BEHIND] + [case_result("other")] * 3, "dpo", 0.0)
-    assert (report.traces_read, report.left_out) == (6, {"not_selected": 1, "invalid": 1})
+    assert (report.traces_read, report.dropped) == (6, {"not_selected": 1, "invalid": 1})
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["line"], reject["raw"]) == (1, raw_of(broken))
 
@@ -298,7 +298,7 @@ def test_a_bad_case_result_of_a_document_costs_no_other(
     assert stops(capfd, source, output).startswith(f"polars-export: {source}: {path}: expected ")
     report = export(source, output, pe.ExportOptions("dpo", on_error="skip"))
     assert output.read_bytes() == rowwise.export([BEFORE, BEHIND], "dpo", 0.0, eval_set_id="set")
-    assert (report.traces_read, report.left_out) == (3, {"invalid": 1})
+    assert (report.traces_read, report.dropped) == (3, {"invalid": 1})
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["line"], reject["index"], reject["json_path"]) == (None, 1, path)
     assert (reject["bytes"], reject["raw"]) == (len(bad.line), raw_of(bad.line))

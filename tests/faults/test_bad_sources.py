@@ -99,7 +99,7 @@ def skips(three: Three, format_name: str = "chatml", **options: Any) -> tuple[in
     report = export(three.sources, three.output, asked)
     rejects = read_rejects(rejects_path(three.output))
     assert all(reject["source"] == str(three.bad) for reject in rejects)
-    kept = report.traces_read - report.left_out.get(pe.LeftOut.INVALID, 0) - 4
+    kept = report.traces_read - report.dropped.get(pe.DropReason.INVALID, 0) - 4
     good = [*BEFORE, *RUNS[:kept], *BEHIND]
     assert three.output.read_bytes() == rowwise.export(good, format_name, 0.0)
     return kept, rejects
@@ -236,10 +236,10 @@ def test_a_source_of_another_kind_that_is_named_is_told(three: Three, capfd: pyt
     assert main(["export", *command]) == 4
     assert "a report artifact holds no traces" in capfd.readouterr().err
     report = export(sources, three.output, SKIP)
-    assert (report.exported, report.left_out) == (4, {"invalid": 1})
+    assert (report.exported, report.dropped) == (4, {"invalid": 1})
     (reject,) = read_rejects(rejects_path(three.output))
     assert is_of_a_source(reject)
-    assert export(three.sources, three.output, SKIP).left_out == {}  # met in a search, it is passed over
+    assert export(three.sources, three.output, SKIP).dropped == {}  # met in a search, it is passed over
 
 
 def no_file(place: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_file_that_may_not_be_read_costs_no_other_and_a_folder_stops_all(
             report = export(three.sources, three.output, SKIP)
             (folder / bad).chmod(0o700)
             assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], "chatml", 0.0)
-            assert report.left_out == {"invalid": 1}
+            assert report.dropped == {"invalid": 1}
             (reject,) = read_rejects(rejects_path(three.output))
             assert is_of_a_source(reject)
             assert reject["source"] == str(folder / bad)
@@ -324,7 +324,7 @@ def test_links_that_lead_in_a_circle_are_followed_once(three: Three) -> None:
     (three.folder / "deep/up").symlink_to(three.folder)
     (three.folder / "deep/self").symlink_to(three.folder / "deep")
     report = export(three.sources, three.output, SKIP)
-    assert (report.exported, report.left_out) == (7, {})
+    assert (report.exported, report.dropped) == (7, {})
 
 
 def test_sources_of_all_kinds_in_one_call(tmp_path: Path) -> None:
@@ -342,9 +342,9 @@ def test_sources_of_all_kinds_in_one_call(tmp_path: Path) -> None:
     (folder / "i.jsonl").write_bytes(b"")
     named = [folder / name for name in ("a.json", "b.jsonl", "c.json.gz", "d.jsonl.zst", "e.ndjson", "g.jsonl")]
     report = export([*named, folder / "i.jsonl"], tmp_path / "out/records.jsonl", SKIP)
-    assert (report.exported, report.left_out) == (45, {"invalid": 2})
+    assert (report.exported, report.dropped) == (45, {"invalid": 2})
     report = export([folder], tmp_path / "out/records.jsonl", SKIP)
-    assert report.left_out == {"invalid": 3}
+    assert report.dropped == {"invalid": 3}
     rejects = read_rejects(tmp_path / "out/rejects.jsonl")
     assert [Path(reject["source"]).name for reject in rejects] == ["g.jsonl", "h.json", "i.jsonl"]
     assert [Path(path).name for path in report.passed_over] == ["f.json"]
@@ -435,7 +435,7 @@ def test_what_can_be_unpacked_of_damaged_data_is_exported(codec: str, kind: str,
     report = export(source, tmp_path / "out/out.jsonl", pe.ExportOptions("chatml", on_error="skip"))
     lost = 200_000 / len(plain)  # a block of zstd holds 128 KB
     assert (share - 0.02 - lost) * len(runs) < report.exported < (share + 0.02) * len(runs)
-    assert report.left_out == {"invalid": 1}
+    assert report.dropped == {"invalid": 1}
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])

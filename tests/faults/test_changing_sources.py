@@ -1,4 +1,4 @@
-"""Files that change while they are read: what was there when an export began, or a clear error; never half a record."""
+"""ReplayedFiles that change while they are read: what was there when an export began, or a clear error; never half a record."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_file_that_goes_before_its_turn_is_told(
         assert list(output.parent.iterdir()) == []
     else:
         report = export([source.parent], output, pe.ExportOptions("chatml", on_error="skip"))
-        assert (report.exported, report.left_out) == (100, {"invalid": 1})
+        assert (report.exported, report.dropped) == (100, {"invalid": 1})
 
 
 def test_a_document_that_is_written_anew_while_it_is_read_is_told(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-export_module = importlib.import_module("polars_export.pipeline.export")
+export_module = importlib.import_module("polars_export.execution.conductor")
 
 THRESHOLD = 0.25
 
@@ -60,7 +60,7 @@ class Expected:
     """What an export of some records must come to."""
 
     output: bytes | None
-    left_out: dict[str, int]
+    dropped: dict[str, int]
     rejected: list[tuple[int, bytes]]
 
 
@@ -72,18 +72,18 @@ def expected_of(records: list[bytes], verdicts: list[Judged], setting: Setting, 
     ]
     valid = [judged.trace for judged in verdicts if judged.trace is not None]
     counts = Counter(judged.verdict for judged in verdicts)
-    left_out = {"below_threshold": counts[Verdict.BELOW], "invalid": counts[Verdict.INVALID]}
+    dropped = {"below_threshold": counts[Verdict.BELOW], "invalid": counts[Verdict.INVALID]}
     if setting.format == "dpo":
         runs = Counter((trace.get("eval_set_id") if eval_set_id is None else None, trace["case_id"]) for trace in valid)
-        left_out["single_run"] = sum(count == 1 for count in runs.values())
-        left_out["not_selected"] = sum(count - 2 for count in runs.values() if count > 1)
+        dropped["single_run"] = sum(count == 1 for count in runs.values())
+        dropped["not_selected"] = sum(count - 2 for count in runs.values() if count > 1)
     rejected = [
         (number, record)
         for number, (record, judged) in enumerate(zip(records, verdicts, strict=True))
         if judged.verdict is Verdict.INVALID
     ]
     output = rowwise.export(valid, setting.format, THRESHOLD, eval_set_id=eval_set_id)
-    return Expected(output, {reason: count for reason, count in left_out.items() if count}, rejected)
+    return Expected(output, {reason: count for reason, count in dropped.items() if count}, rejected)
 
 
 def check(
@@ -116,7 +116,7 @@ def check(
         assert reject["raw"] == raw_of(record) or (
             len(record) > 10_000 and raw_of(record).startswith(reject["raw"][:-40])
         )
-    assert report.left_out == expected.left_out
+    assert report.dropped == expected.dropped
     assert output.read_bytes() == expected.output
 
 

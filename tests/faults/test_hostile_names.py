@@ -147,7 +147,7 @@ def test_hostile_names_of_sources_do_not_break_the_card(name: str, tmp_path: Pat
     source = tmp_path / "in" / name
     source.write_bytes(lines_of([case_result()]) + b"{\n")
     report = export(source, tmp_path / "set", pe.ExportOptions("chatml", on_error="skip"))
-    assert (report.exported, report.left_out) == (1, {"invalid": 1})
+    assert (report.exported, report.dropped) == (1, {"invalid": 1})
     front, body = front_and_body((tmp_path / "set/README.md").read_bytes().decode())
     assert front["configs"]
     assert "# y" not in structure(body)

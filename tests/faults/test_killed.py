@@ -72,7 +72,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     return Scenes(tmp_path_factory.mktemp("killed"))
 
 
-BEGINNING, UNDER_WAY = "open .*/lock'", "os.remove .*/000001'"
+BEGINNING, WORK_DIR_PREFIX = "open .*/lock'", "os.remove .*/000001'"
 """The first change of all, and one behind the first entry of the journal: with it goes what was a part's."""
 
 
@@ -89,7 +89,7 @@ def kill(scene: Scene, after: float, behind: str, *more: str) -> str:
 
 
 def time_of(scene: Scene, behind: str) -> float:
-    """Return the seconds that an export takes from one of its changes to files on: the moments are spread over them."""
+    """Return the seconds that an export takes from one of its changes to files on: the moments are attach_prompts over them."""
     with stopped(scene, behind) as process:
         process.send_signal(signal.SIGCONT)
         began = time.monotonic()
@@ -123,17 +123,18 @@ def test_a_hundred_times_killed_nothing_is_ever_partial_and_a_resumed_run_ends_t
     print(f"seed {seed}")  # noqa: T201 - shown where the test fails
     random = Random(seed)  # noqa: S311 - chance decides what is tested, and nothing else
     seconds = {
-        behind: time_of(scenes.make(name, old=old, on_error=on_error), behind) for behind in (BEGINNING, UNDER_WAY)
+        behind: time_of(scenes.make(name, old=old, on_error=on_error), behind)
+        for behind in (BEGINNING, WORK_DIR_PREFIX)
     }
-    states, taken_up = [], []
-    for behind in [BEGINNING, UNDER_WAY] * 4 + [UNDER_WAY]:
+    states, resumed = [], []
+    for behind in [BEGINNING, WORK_DIR_PREFIX] * 4 + [WORK_DIR_PREFIX]:
         scene = scenes.make(name, old=old, on_error=on_error)
         states.append(kill(scene, random.uniform(0, 1.1 * seconds[behind]), behind))
         while states[-1] == "old" and random.random() < 0.3:
             states.append(kill(scene, random.uniform(0, seconds[BEGINNING]), BEGINNING, "--resume"))
-        taken_up.append(scene.finish(workers=random.randint(1, 2)).taken_up)
+        resumed.append(scene.finish(workers=random.randint(1, 2)).resumed)
         rmtree(scene.output.parent)
-    print(f"{len(states)} kills, {states.count('new')} when it was done, {sum(map(bool, taken_up))} taken up")  # noqa: T201
+    print(f"{len(states)} kills, {states.count('new')} when it was done, {sum(map(bool, resumed))} taken up")  # noqa: T201
 
 
 def part_way(scene: Scene) -> None:
@@ -151,7 +152,7 @@ def test_what_was_finished_before_the_kill_is_taken_up(name: str, scenes: Scenes
     scene = scenes.make(name)
     part_way(scene)
     report = scene.finish()
-    assert 0.2 * report.traces_read < report.taken_up < 0.8 * report.traces_read
+    assert 0.2 * report.traces_read < report.resumed < 0.8 * report.traces_read
 
 
 @pytest.mark.long
@@ -159,7 +160,7 @@ def test_what_was_finished_before_the_kill_is_taken_up(name: str, scenes: Scenes
 def test_without_being_asked_to_resume_it_begins_anew(name: str, scenes: Scenes) -> None:
     scene = scenes.make(name)
     part_way(scene)
-    assert scene.finish(resume=False).taken_up == 0
+    assert scene.finish(resume=False).resumed == 0
 
 
 def kill_before_change(scene: Scene, number: int, like: str = "") -> str:

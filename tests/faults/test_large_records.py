@@ -72,7 +72,7 @@ def test_a_line_over_the_limit_costs_no_other(  # noqa: PLR0913, PLR0917 - all t
     options = pe.ExportOptions(format_name, on_error="skip", max_record_bytes=len(line) - 1)
     report = export(source, output, options)
     assert output.read_bytes() == rowwise.export(GOOD, format_name, 0.0)
-    assert report.left_out[pe.LeftOut.INVALID] == 1
+    assert report.dropped[pe.DropReason.INVALID] == 1
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["source"], reject["line"], reject["bytes"]) == (str(source), place + 1, len(line))
     assert reject["raw"] == line[:RAW_BYTES].decode()
@@ -99,7 +99,7 @@ def test_a_case_result_over_the_limit_costs_no_other(format_name: str, tmp_path:
     source = tmp_path / "document.json"
     source.write_text(json.dumps(document(*GOOD[:3], LARGE, *GOOD[3:]), indent=1), encoding="utf-8")
     report = export(source, output, pe.ExportOptions(format_name, on_error="skip", max_record_bytes=10_000))
-    assert report.left_out[pe.LeftOut.INVALID] == 1
+    assert report.dropped[pe.DropReason.INVALID] == 1
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["index"], reject["json_path"]) == (3, "$.case_results[3]")
     assert reject["raw"].startswith("{\n")

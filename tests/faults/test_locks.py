@@ -107,7 +107,7 @@ def test_what_a_killed_export_has_left_is_in_nobody_s_way(name: str, source: Pat
         assert it.wait(PATIENCE) == -signal.SIGKILL
     assert len(list(folder.glob(WORK_DIRECTORY))) == 1
     report = export(source, folder / name, OPTIONS)
-    assert (report.exported, report.taken_up) == (1, 0)
+    assert (report.exported, report.resumed) == (1, 0)
     assert [path.name for path in folder.iterdir()] == [name]
 
 

@@ -18,10 +18,10 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
-from polars_export.pipeline import crew
-from polars_export.pipeline.journal import key_of_job
+from polars_export.execution.journal import job_key
+from polars_export.execution import process_executor
 from polars_export.sources import fingerprint, segments
-from polars_export.writers import open as open_module
+from polars_export.writers import output as open_module
 from tests.builders import case_result, turn, write_lines
 from tests.faults.accounts import contents, export
 from tests.faults.test_bad_sources import somebody_else
@@ -29,7 +29,7 @@ from tests.faults.test_bad_sources import somebody_else
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-export_module = importlib.import_module("polars_export.pipeline.export")
+export_module = importlib.import_module("polars_export.execution.conductor")
 
 SKIP = pe.ExportOptions("chatml", on_error="skip", overwrite=True)
 TRL = pe.ExportOptions("chatml", target="trl", missing_prompt="keep")
@@ -302,7 +302,7 @@ def test_without_standard_error(redirected: str, name: str, status: int, source:
 def test_a_worker_that_cannot_be_started_is_an_error(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = crew._start  # noqa: SLF001 - fails when there are no more files or processes
+    start = process_executor._start  # noqa: SLF001 - fails when there are no more files or processes
     started: list[Any] = []
 
     def starts_one() -> object:
@@ -311,7 +311,7 @@ def test_a_worker_that_cannot_be_started_is_an_error(
         started.append(start())
         return started[0]
 
-    monkeypatch.setattr(crew, "_start", starts_one)
+    monkeypatch.setattr(process_executor, "_start", starts_one)
     monkeypatch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     with pytest.raises(pe.WorkerError, match="could not be started: Too many open files; try fewer --workers") as e:
@@ -327,8 +327,8 @@ def eval_set(text: str) -> str:
 
 def key_of(source: Path, target: str = "trl", **options: str) -> str:
     asked = pe.ExportOptions("chatml", target=target, **options)  # type: ignore[arg-type]
-    beside = export_module.files_of_sets([source], asked) + ([asked.tools] if asked.tools else [])
-    return key_of_job(beside, asked)
+    beside = export_module.eval_set_files([source], asked) + ([asked.tools] if asked.tools else [])
+    return job_key(beside, asked)
 
 
 def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:

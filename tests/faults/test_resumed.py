@@ -104,11 +104,11 @@ def made_anew(source: Path, _data: bytes, name: str, changed: tuple[tuple[str, A
 
 def test_unchanged_it_is_taken_up(scene: Scene) -> None:
     report = resume(scene)
-    assert 0.2 * report.traces_read < report.taken_up < 0.8 * report.traces_read
+    assert 0.2 * report.traces_read < report.resumed < 0.8 * report.traces_read
 
 
 def test_with_another_number_of_workers_it_is_taken_up(scene: Scene) -> None:
-    assert resume(scene, workers=2).taken_up > 0
+    assert resume(scene, workers=2).resumed > 0
 
 
 def test_a_source_that_was_changed_since_is_read_again(scene: Scene) -> None:
@@ -116,12 +116,12 @@ def test_a_source_that_was_changed_since_is_read_again(scene: Scene) -> None:
     changed = lines.replace(b"word word", b"Word Word", 1)
     assert len(changed) == len(lines)
     scene.source.write_bytes(changed)
-    assert resume(scene).taken_up == 0
+    assert resume(scene).resumed == 0
 
 
 def test_a_source_that_was_touched_since_is_read_again(scene: Scene) -> None:
     scene.source.touch()
-    assert resume(scene).taken_up == 0
+    assert resume(scene).resumed == 0
 
 
 def test_a_source_that_was_replaced_since_is_read_again(scene: Scene) -> None:
@@ -130,7 +130,7 @@ def test_a_source_that_was_replaced_since_is_read_again(scene: Scene) -> None:
     other.write_bytes(scene.source.read_bytes().replace(b"word word", b"Word Word", 1))
     os.utime(other, ns=times)
     other.replace(scene.source)
-    assert resume(scene).taken_up == 0
+    assert resume(scene).resumed == 0
 
 
 def test_a_source_that_has_grown_since_is_read_to_its_end(scene: Scene) -> None:
@@ -151,7 +151,7 @@ def test_a_source_that_has_grown_since_is_read_to_its_end(scene: Scene) -> None:
     ],
 )
 def test_with_other_options_it_begins_anew(changed: dict[str, Any], scene: Scene) -> None:
-    assert resume(scene, **changed).taken_up == 0
+    assert resume(scene, **changed).resumed == 0
 
 
 def test_where_bad_records_are_not_skipped_any_more_the_first_stops_the_export(scene: Scene) -> None:
@@ -180,14 +180,14 @@ def test_with_half_an_entry_in_its_journal_it_goes_on_from_there(at: float, scen
     (work,) = scene.check_left()
     os.truncate(work / "journal", int((work / "journal").stat().st_size * at))
     report = resume(scene)
-    assert report.taken_up > 0 or at == 0
+    assert report.resumed > 0 or at == 0
 
 
 def test_with_nothing_to_take_up_resuming_is_an_export_like_any(source: Path, tmp_path: Path) -> None:
     expected = undisturbed(source, tmp_path / "out.jsonl", options("skip"))
     with small_parts():
         report = pe.export(source, tmp_path / "other.jsonl", options("skip", resume=True))
-    assert report.taken_up == 0
+    assert report.resumed == 0
     assert (tmp_path / "other.jsonl").read_bytes() == expected["out.jsonl"]
 
 
@@ -198,7 +198,7 @@ def test_into_a_compressed_file_it_begins_anew(source: Path, tmp_path: Path) -> 
     with start(*scene.arguments(), share=0.6) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
-    assert resume(scene).taken_up == 0
+    assert resume(scene).resumed == 0
 
 
 @pytest.mark.parametrize("change", [2, *(pytest.param(change, marks=pytest.mark.long) for change in (1, 7))])
@@ -213,5 +213,5 @@ def test_pairs_are_taken_up_too(change: int, tmp_path: Path) -> None:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     scene.check_left()
-    assert (resume(scene, format="dpo").taken_up > 0) == (change > 1)
+    assert (resume(scene, format="dpo").resumed > 0) == (change > 1)
     assert scene.output.read_bytes() == rowwise.export(good, "dpo", 0.25)

@@ -9,12 +9,12 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import Role, trainer_conversations
-from polars_export.formats.content import count_lost
-from polars_export.nested import arrow, lists, structs
+from polars_export.formats.dropped_content import count_dropped
+from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["MESSAGE", "Alternation", "alternate"]
 
@@ -61,7 +61,7 @@ class Alternation:
         """Count the content of the traces to keep that these messages cannot carry."""
         beside = self.messages.filter(keep.gather(self.messages["row"]))["lost"].sum()
         counts = {"texts beside calls": int(beside), **self.trimmed}
-        return count_lost(tables.filter(keep)) | {name: count for name, count in counts.items() if count}
+        return count_dropped(tables.filter(keep)) | {name: count for name, count in counts.items() if count}
 
     def _lists(self, messages: pl.DataFrame) -> pl.Series:
         counts = messages.group_by("row").len()

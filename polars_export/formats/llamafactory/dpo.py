@@ -8,14 +8,14 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
-from polars_export.formats.pairs import both_sides, different
+from polars_export.formats.pair_sides import both_sides, different
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow
-from polars_export.report import LeftOut
+from polars_export.report import DropReason
+from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -39,9 +39,9 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     answers = turns.answers()
     fitting = both_sides(turns.fits & (answers.list.len() == 1))
     keep = fitting & different(answers)
-    left_out = {
-        LeftOut.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),
-        LeftOut.IDENTICAL: 2 * int((fitting & ~keep).sum()),
+    dropped = {
+        DropReason.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),
+        DropReason.IDENTICAL: 2 * int((fitting & ~keep).sum()),
     }
     answer = answers.list.first()
     columns = {
@@ -54,4 +54,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
     kept = keep.gather(pl.int_range(len(tables), eager=True) // 2)
-    return Rendered(records, rows, left_out, turns.lost(tables, kept))
+    return Rendered(records, rows, dropped, turns.lost(tables, kept))

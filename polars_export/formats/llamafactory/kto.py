@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.llamafactory import sharegpt
-from polars_export.nested import arrow
+from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 

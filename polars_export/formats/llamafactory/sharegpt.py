@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow
-from polars_export.report import LeftOut
+from polars_export.report import DropReason
+from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -31,6 +31,6 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     turns = alternate(tables, options)
     keep = turns.fits
     columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
-    left_out = {LeftOut.NOT_REPRESENTABLE: int((~keep).sum())}
+    dropped = {DropReason.NOT_REPRESENTABLE: int((~keep).sum())}
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
-    return Rendered(records, pl.int_range(len(tables), eager=True).filter(keep), left_out, turns.lost(tables, keep))
+    return Rendered(records, pl.int_range(len(tables), eager=True).filter(keep), dropped, turns.lost(tables, keep))

@@ -8,14 +8,14 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
-from polars_export.formats.content import REASONING, count_lost
+from polars_export.formats.dropped_content import REASONING, count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
-from polars_export.report import LeftOut
+from polars_export.report import DropReason
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -32,9 +32,9 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     conversations = trainer_conversations(kept, options)
     messages = message_lists(kept, conversations.messages, options)
     records = pa.table({"messages": messages, "tools": tools_column(kept)})
-    lost = count_lost(kept, **REASONING) | conversations.lost()
+    lost = count_dropped(kept, **REASONING) | conversations.lost()
     rows = pl.int_range(len(tables), eager=True).filter(answered)
-    return Rendered(records, rows, {LeftOut.NOT_REPRESENTABLE: int((~answered).sum())}, lost)
+    return Rendered(records, rows, {DropReason.NOT_REPRESENTABLE: int((~answered).sum())}, lost)
 
 
 def _answered(tables: Tables) -> pl.Series:

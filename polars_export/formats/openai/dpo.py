@@ -8,16 +8,16 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import Role, trainer_conversations
-from polars_export.formats.content import REASONING, count_lost
+from polars_export.formats.dropped_content import REASONING, count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
-from polars_export.formats.pairs import both_sides, different
+from polars_export.formats.pair_sides import both_sides, different
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow, structs
-from polars_export.report import LeftOut
+from polars_export.report import DropReason
+from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -39,9 +39,9 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     sides = pl.Series(message_lists(tables, spoken, options))
     single = both_sides(sides.list.len() == 1)
     keep = single & different(sides)
-    left_out = {
-        LeftOut.NOT_REPRESENTABLE: 2 * int((~single).sum()),
-        LeftOut.IDENTICAL: 2 * int((single & ~keep).sum()),
+    dropped = {
+        DropReason.NOT_REPRESENTABLE: 2 * int((~single).sum()),
+        DropReason.IDENTICAL: 2 * int((single & ~keep).sum()),
     }
     asked = conversations.messages.filter(pl.col("role") <= int(Role.USER))
     question = structs({"messages": message_lists(tables, asked, options), "tools": tools_column(tables)})
@@ -52,4 +52,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     }
     kept = tables.filter(keep.gather(pl.int_range(len(tables), eager=True) // 2))
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    return Rendered(pa.table(columns), rows, left_out, count_lost(kept, **REASONING))
+    return Rendered(pa.table(columns), rows, dropped, count_dropped(kept, **REASONING))

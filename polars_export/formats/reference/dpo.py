@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.formats.content import REASONING, RESULTS, count_lost
+from polars_export.formats.dropped_content import REASONING, RESULTS, count_dropped
 from polars_export.formats.reference import chatml
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow, structs
+from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -40,7 +40,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         }
     )
     rows = pl.int_range(0, len(tables), 2, eager=True)
-    return Rendered(records, rows, not_carried=count_lost(tables, **REASONING, **RESULTS))
+    return Rendered(records, rows, dropped_content=count_dropped(tables, **REASONING, **RESULTS))
 
 
 def _sorted_type(fields: dict[str, pa.DataType]) -> pa.DataType:

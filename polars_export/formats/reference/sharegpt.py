@@ -8,13 +8,13 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import reference_conversations
-from polars_export.formats.content import CALLS, REASONING, RESULTS, count_lost
+from polars_export.formats.dropped_content import CALLS, REASONING, RESULTS, count_dropped
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow, lists, structs
+from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -40,4 +40,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     if options.include_metadata:
         record["metadata"] = structs({name: arrow(tables.traces[name]) for name in ("case_id", "score")})
     rows = pl.int_range(len(tables), eager=True)
-    return Rendered(pa.table(record), rows, not_carried=count_lost(tables, **REASONING, **RESULTS, **CALLS))
+    return Rendered(pa.table(record), rows, dropped_content=count_dropped(tables, **REASONING, **RESULTS, **CALLS))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.trl.parts import Parts, one_per_trace, trace_schema
+from polars_export.formats.trl.parts import ConversationColumns, one_per_trace, trace_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -24,5 +24,5 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
-    parts = Parts(tables, options)
+    parts = ConversationColumns(tables, options)
     return one_per_trace(tables, options, parts, {"messages": parts.messages()})

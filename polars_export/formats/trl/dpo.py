@@ -8,15 +8,15 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.pairs import different
+from polars_export.formats.pair_sides import different
 from polars_export.formats.rendered import Rendered
-from polars_export.formats.trl.parts import Parts, pair_schema
-from polars_export.nested import arrow, structs
-from polars_export.report import LeftOut
+from polars_export.formats.trl.parts import ConversationColumns, pair_schema
+from polars_export.report import DropReason
+from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -31,11 +31,11 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
 
     A pair of two equal completions teaches nothing: it is left out.
     """
-    completions = pl.Series(Parts(tables, options).completion())
+    completions = pl.Series(ConversationColumns(tables, options).completion())
     differ = different(completions)
-    left_out = {LeftOut.IDENTICAL: 2 * int((~differ).sum())}
+    dropped = {DropReason.IDENTICAL: 2 * int((~differ).sum())}
     kept = tables.filter(differ.gather(pl.int_range(len(tables), eager=True) // 2))
-    parts = Parts(kept, options)
+    parts = ConversationColumns(kept, options)
     sides, chosen, rejected = pl.Series(parts.completion()), kept.traces[::2], kept.traces[1::2]
     columns = {
         "prompt": arrow(pl.Series(parts.prompt()).gather_every(2)),
@@ -54,4 +54,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
             }
         )
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(differ)
-    return Rendered(pa.table(columns), rows, left_out, parts.not_carried())
+    return Rendered(pa.table(columns), rows, dropped, parts.dropped_content())

@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.trl.parts import Parts, one_per_trace, trace_schema
-from polars_export.nested import arrow
+from polars_export.formats.trl.parts import ConversationColumns, one_per_trace, trace_schema
+from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
 
@@ -26,7 +26,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
-    parts = Parts(tables, options)
+    parts = ConversationColumns(tables, options)
     columns = {
         "prompt": parts.prompt(),
         "completion": parts.completion(),

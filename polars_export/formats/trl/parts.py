@@ -8,17 +8,17 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import Role, trainer_conversations
-from polars_export.formats.content import REASONING, count_lost
+from polars_export.formats.dropped_content import REASONING, count_dropped
 from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
-from polars_export.nested import arrow, structs
 from polars_export.options import Reasoning
+from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
-    from polars_export.tables import Tables
+    from polars_export.tables.tables import Tables
 
-__all__ = ["Parts", "one_per_trace", "pair_schema", "trace_schema"]
+__all__ = ["ConversationColumns", "one_per_trace", "pair_schema", "trace_schema"]
 
 _METADATA = {"case_id": pa.string(), "score": pa.float64(), "model_id": pa.string(), "turns": pa.int64()}
 _PAIR_METADATA = {
@@ -30,7 +30,7 @@ _PAIR_METADATA = {
 }
 
 
-class Parts:
+class ConversationColumns:
     """The conversations of some traces in the parts that records are made of; each part has one element per trace."""
 
     def __init__(self, tables: Tables, options: ExportOptions) -> None:
@@ -54,10 +54,10 @@ class Parts:
         """Return the function schemas, null where there are none."""
         return tools_column(self._tables)
 
-    def not_carried(self) -> dict[str, int]:
+    def dropped_content(self) -> dict[str, int]:
         """Count the content that the conversations cannot carry."""
         dropped = REASONING if self._options.reasoning is Reasoning.DROP else {}
-        return count_lost(self._tables, **dropped) | self._conversations.lost()
+        return count_dropped(self._tables, **dropped) | self._conversations.lost()
 
     def _lists(self, which: pl.Expr) -> pa.Array:
         return message_lists(self._tables, self._conversations.messages.filter(which), self._options)
@@ -80,9 +80,11 @@ def _schema(
     return pa.schema(fields | {"metadata": pa.struct(metadata)} if options.include_metadata else fields)
 
 
-def one_per_trace(tables: Tables, options: ExportOptions, parts: Parts, columns: dict[str, pa.Array]) -> Rendered:
+def one_per_trace(
+    tables: Tables, options: ExportOptions, parts: ConversationColumns, columns: dict[str, pa.Array]
+) -> Rendered:
     """Return one record per trace: some columns, `tools` and `metadata`."""
     columns = columns | {"tools": parts.tools()}
     if options.include_metadata:
         columns["metadata"] = structs({name: arrow(tables.traces[name]) for name in _METADATA})
-    return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), not_carried=parts.not_carried())
+    return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), dropped_content=parts.dropped_content())

@@ -1,0 +1,1 @@
+"""Conduct an export: cut the work into tasks, run them, and collect what comes back."""

@@ -1,0 +1,140 @@
+"""Conduct an export: cut the sources into parts, have them worked on, and put what comes back into the output.
+
+Nothing here needs Polars or pyarrow before a pair is chosen: while this process hands out work, the others load them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from polars_export.errors import InputError, SourceError
+from polars_export.execution.journal import job_key
+from polars_export.execution.output_collector import OutputCollector
+from polars_export.execution.process_executor import available_cpus, crew, preserve_sigint
+from polars_export.execution.run_state import RunState
+from polars_export.execution.tasks import Description, Job, PartTask
+from polars_export.options import ExportOptions, Target, TrainingFormat
+from polars_export.sources.find import as_list, eval_sets, find_eval_set_files, find_sources, searched_directories
+from polars_export.sources.segments import parts_of, raise_if_all_skipped, size_of
+from polars_export.sources.stream import is_piped
+from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polars_export.execution.process_executor import Executor
+    from polars_export.execution.run_state import OnProgress
+    from polars_export.report import ExportReport
+    from polars_export.sources.find import Source, Sources
+    from polars_export.sources.random_access import StoredSource
+
+__all__ = ["export", "eval_set_files"]
+
+_LEAST_FOR_PROCESSES = 48 << 20
+"""Bytes of the sources from which on other processes are started, which takes as long as exporting some 50 MB."""
+
+
+def export(
+    sources: Sources,
+    output: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    *,
+    watch: OnProgress | None = None,
+) -> ExportReport:
+    """Export the traces of some sources to a file or a dataset repository.
+
+    Args:
+        sources: ReplayedFiles, directories, globs or `-` for standard input: one or an iterable.
+        output: A file whose name ends in `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`; `-` for JSON lines on
+            standard output; or a directory, which becomes a dataset repository. What is there is replaced when the
+            export is complete (a directory only with the option `overwrite`), and left alone if it fails.
+        options: What to export.
+        watch: Is told of the progress.
+
+    Raises:
+        InputError: A source or a record cannot be used.
+        NothingToExportError: No trace is left to write; no file is made or touched.
+        OutputError: The output could not be written, or another export is writing to it.
+        OptionError: The output has no ending that is known, or is among the sources.
+        WorkerError: A process was ended from outside.
+    """
+    options = options or ExportOptions()
+    output = os.fspath(output)
+    sources = as_list(sources)
+    found = find_sources(sources)
+    paths = [source.path for source in found]
+    sets = eval_set_files(sources, options)
+    beside = [*sets, *([options.tools] if options.tools else [])]
+    files = [*paths, *beside]
+    into_directory = check_output(output, files, searched_directories(sources, found), overwrite=options.overwrite)
+    rejects = rejects_path(output, files, into_directory=into_directory) if options.skips else None
+    account = RunState([(path, size_of(path, tolerant=options.skips)) for path in paths], watch, rejects)
+    plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
+    with open_output(output, plan, job_key(beside, options), resume=options.resume) as opened:
+        job = Job(tuple(sets), options, output, into_directory, opened.parts)
+        tasks = [PartTask(number, part) for number, part in enumerate(parts_of(found, tolerant=options.skips))]
+        processes = min(_processes(account, beside, options), len(tasks))
+        with crew(job, processes) as workers, OutputCollector(output, opened, account) as to:
+            if options.format is TrainingFormat.DPO:
+                _export_pairs(workers, tasks, options, account, to)
+            else:
+                to.rendered("render_part", tasks, workers)
+            raise_if_all_skipped(account.passed_over, found)
+            account.tally.raise_if_empty(options.quality_threshold)
+            if isinstance(opened.writer, DatasetWriter):
+                _describe(workers, opened.writer, account.report(output), account)
+    return account.report(output)
+
+
+def eval_set_files(sources: Sequence[Source], options: ExportOptions) -> list[str]:
+    """Return the files of the eval sets in force; none where the records hold no prompts."""
+    return [] if options.target is Target.REFERENCE else find_eval_set_files(eval_sets(options.prompts, sources))
+
+
+def _processes(account: RunState, beside: Sequence[str], options: ExportOptions) -> int:
+    if account.piped or any(map(is_piped, beside)):
+        return 1
+    return 1 if account.bytes_stored < _LEAST_FOR_PROCESSES else options.workers or available_cpus()
+
+
+def _export_pairs(
+    workers: Executor, tasks: Sequence[PartTask], options: ExportOptions, account: RunState, to: OutputCollector
+) -> None:
+    """Skim all traces, choose among them and have the chosen ones rendered.
+
+    Raises:
+        InputError: What cannot be used first of the sources, if something was met.
+    """
+    with preserve_sigint():
+        from polars_export.execution.choose import choose  # noqa: PLC0415 - Polars is loaded while the others load it too
+
+    scanned: list[Any] = []  # frames: see `ScannedPart`
+    stored: dict[int, StoredSource] = {}
+    met = 0
+    try:
+        for part in workers.map("scan_part", tasks, account.told):
+            scanned.append(part.traces)
+            stored |= part.stored
+            to.scanned(part.account)
+            met += 1
+        if not account.tally.missing:
+            to.rendered("render_chosen", choose(scanned, stored, options, account.tally), workers)
+    except InputError as error:
+        if options.skips or (account.piped and isinstance(error, SourceError)):
+            raise
+        # The outlines of all traces come before the contents of the chosen ones. What is os_errors_reported is the first bad
+        # record of the sources all the same.
+        with suppress(SourceError):  # said already, or the source is another by now
+            deque(workers.map("check_part", tasks[: met + 1], account.told), maxlen=0)
+        raise error from None
+
+
+def _describe(workers: Executor, dataset: DatasetWriter, report: ExportReport, account: RunState) -> None:
+    sources = [(path, None if is_piped(path) else size) for path, size in account.sources]
+    facts = Description(sources, dataset.finish(), report, account.seen)
+    for texts in workers.map("describe", [facts], account.told):
+        for name, text in texts.items():
+            dataset.add_file(name, text)

@@ -1,0 +1,117 @@
+"""Records that cannot be used: they stop an export, or are counted and set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from polars_export.errors import BadRecordError
+from polars_export.report import DropReason
+from polars_export.sources.chunk import Origin
+from polars_export.sources.segments import lines_before
+from polars_export.writers.rejects import Reject
+
+if TYPE_CHECKING:
+    from polars_export.errors import InputError
+    from polars_export.inputs.eval_results.decoder import Decoded, Rejected
+    from polars_export.pipeline.counters import Counters
+    from polars_export.sources.segments import Segment
+    from polars_export.writers.rejects import PartRejects
+
+__all__ = ["Rejects", "Quarantine", "RaiseFirst", "raise_first"]
+
+
+class Rejects(Protocol):
+    """What becomes of that which cannot be used; `segment` is where it is from, None where that is no file."""
+
+    segment: Segment | None
+
+    def records(self, tally: Counters, *decoded: Decoded) -> None:
+        """Take what was rejected as one chunk was decoded, perhaps several times."""
+        ...
+
+    def rest(self, tally: Counters, error: InputError) -> None:
+        """Take what cannot be read of the segment."""
+        ...
+
+
+def raise_first(*decoded: Decoded) -> None:
+    """Check that nothing was rejected as one chunk was decoded, perhaps several times.
+
+    Raises:
+        BadRecordError: The first record that was.
+    """
+    if rejected := _in_order(*decoded):
+        raise rejected[0].error
+
+
+class RaiseFirst:
+    """Raises."""
+
+    def __init__(self) -> None:
+        self.segment: Segment | None = None
+
+    def records(self, tally: Counters, *decoded: Decoded) -> None:
+        """Raise the error of the first record that was rejected."""
+        try:
+            raise_first(*decoded)
+        except BadRecordError as error:
+            self.rest(tally, error)
+
+    def rest(self, tally: Counters, error: InputError) -> None:
+        """Raise the error with the line in its file: a segment does not know those before it."""
+        del tally
+        if isinstance(error, BadRecordError) and error.line is not None and self.segment and self.segment.start:
+            line = error.line + lines_before(self.segment)
+            raise BadRecordError(error.file, line, error.json_path, error.expected, error.found) from None
+        raise error
+
+
+class Quarantine:
+    """Counts, and writes to the file of a part."""
+
+    def __init__(self, file: PartRejects) -> None:
+        self.segment: Segment | None = None
+        self._file = file
+
+    def records(self, tally: Counters, *decoded: Decoded) -> None:
+        """Set aside records, in their order."""
+        origin = decoded[0].chunk.origin
+        for rejected in _in_order(*decoded):
+            self._take(tally, _reject_of(rejected, origin))
+
+    def rest(self, tally: Counters, error: InputError) -> None:
+        """Count the rest of a source as one trace."""
+        tally.traces_read += 1
+        reject = Reject(source=_text(self.segment.path if self.segment else ""), error=_text(str(error)))
+        if isinstance(error, BadRecordError):
+            reject.line, reject.json_path = error.line, _text(error.json_path)
+            reject.expected, reject.found = _text(error.expected), _text(error.found)
+        self._take(tally, reject)
+
+    def _take(self, tally: Counters, reject: Reject) -> None:
+        tally.drop(DropReason.INVALID, 1)
+        self._file.write(self.segment.number if self.segment else 0, reject)
+
+
+def _in_order(*decoded: Decoded) -> list[Rejected]:
+    return sorted((rejected for some in decoded for rejected in some.rejected), key=lambda rejected: rejected.position)
+
+
+def _reject_of(rejected: Rejected, origin: Origin) -> Reject:
+    error = rejected.error
+    return Reject(
+        source=_text(error.file),
+        line=rejected.position if origin is Origin.LINES else None,
+        index=None if origin is Origin.LINES else rejected.position,
+        json_path=_text(error.json_path),
+        expected=_text(error.expected),
+        found=_text(error.found),
+        error=_text(str(error)),
+        bytes=rejected.size,
+        raw=rejected.raw.decode("utf-8", "backslashreplace"),
+    )
+
+
+def _text(value: str) -> str:
+    """Return a text without what JSON cannot hold: the bytes of a file's name that are not UTF-8."""
+    return value.encode("utf-8", "backslashreplace").decode()

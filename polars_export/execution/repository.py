@@ -1,0 +1,125 @@
+"""What a dataset repository needs beside records: their splits, and what its card and manifest tell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from polars_export.options import Target, TrainingFormat
+from polars_export.selection.case_key import case_hash
+from polars_export.writers.card import CardFacts, Turns, render_card
+from polars_export.writers.manifest import render_dataset_info, render_manifest
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from polars_export.execution.tasks import Description
+    from polars_export.options import ExportOptions
+    from polars_export.pipeline.render import RenderedBatch
+    from polars_export.writers.blocks import Encoding
+
+__all__ = ["describe", "split_of_cases", "splits_of"]
+
+
+def _histogram(scores: Counter[tuple[float, float]]) -> list[tuple[float, float, int]]:
+    """Return all tenths from 0 to 1, and of the other bins those that hold traces: from, to, number of traces."""
+    if not scores:
+        return []
+    tenths = {(place / 10, (place + 1) / 10) for place in range(10)}
+    return [(low, high, scores[low, high]) for low, high in sorted(tenths | scores.keys())]
+
+
+def splits_of(piece: RenderedBatch, options: ExportOptions) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the records of a piece by the split of their case."""
+    records = piece.rendered.records
+    if not options.test_fraction:
+        yield "train", records
+        return
+    in_test = split_of_cases(piece.tables.traces[piece.rendered.rows], options)
+    for split, rows in (("train", ~in_test), ("test", in_test)):
+        if rows.any():
+            kept = pl.DataFrame(records).filter(rows)  # Arrow itself filters no string views
+            yield split, kept.to_arrow(compat_level=pl.CompatLevel.newest())
+
+
+def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
+    """Return for each trace whether its case belongs to the test split.
+
+    That depends on the case and the seed alone, so that no case changes sides when runs or cases are added.
+    """
+    cases = traces.select("eval_set_id", "case_id")
+    sides = {case: _share(case, options.seed) < options.test_fraction for case in cases.unique().iter_rows()}
+    return pl.Series([sides[case] for case in cases.iter_rows()], dtype=pl.Boolean)
+
+
+def _share(case: tuple[str | None, str], seed: int) -> float:
+    """Return a number from 0 up to 1 that is attach_prompts evenly over the cases."""
+    return int.from_bytes(case_hash(case, 7, seed)) / 2**56
+
+
+def describe(facts: Description, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
+    """Return the texts of the card, the manifest and, for LLaMA-Factory, `dataset_info.json`, by the file's name."""
+    report = facts.report
+    counts: dict[str, int | dict[str, int]] = {
+        "traces_read": report.traces_read,
+        "exported": report.exported,
+        "records": report.records,
+        "dropped": {str(reason): count for reason, count in report.dropped.items()},
+        "dropped_content": report.dropped_content,
+    }
+    manifest = render_manifest(
+        sources=facts.sources,
+        options=options.as_dict(),
+        counts=counts,
+        shards=facts.shards,
+        timings={"seconds": report.seconds},
+    )
+    texts = {"README.md": render_card(_card_facts(facts, options, encoding)), "manifest.json": manifest}
+    if options.target is Target.LLAMAFACTORY:
+        splits = list(dict.fromkeys(shard.split for shard in facts.shards))
+        info = render_dataset_info(options.format.value, splits, has_system=True, has_tools=True)
+        texts["dataset_info.json"] = info
+    return texts
+
+
+def _card_facts(facts: Description, options: ExportOptions, encoding: Encoding) -> CardFacts:
+    report, seen = facts.report, facts.seen
+    return CardFacts(
+        title=os.path.basename(os.path.abspath(report.output)),  # noqa: PTH100, PTH119 - a name, no file
+        format_name=options.format.value,
+        target=options.target.value,
+        schema=encoding.schema,
+        shards=facts.shards,
+        traces_read=report.traces_read,
+        exported=report.exported,
+        sources=[path for path, _ in facts.sources],
+        selection=_selection(options),
+        dropped={str(reason): count for reason, count in report.dropped.items()},
+        dropped_content=report.dropped_content,
+        scores=_histogram(seen.scores),
+        models=dict(seen.models),
+        turns=Turns.of(seen.turns),
+        sample=seen.sample,
+    )
+
+
+def _selection(options: ExportOptions) -> list[str]:
+    sentences = [f"A trace qualifies with a score of at least {options.quality_threshold}."]
+    if options.format is TrainingFormat.DPO:
+        sentences.append("Chosen is the best qualifying trace of a case, rejected the worst.")
+        if options.min_margin:
+            sentences.append(f"Their scores differ by at least {options.min_margin}.")
+    if options.format is TrainingFormat.KTO:
+        limit = options.label_threshold
+        rule = "its verdict is `pass`" if limit is None else f"its score is at least {limit}"
+        sentences.append(f"A completion is a good one if {rule}.")
+    if options.test_fraction:
+        sentences.append(
+            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed {options.seed}."
+        )
+    return sentences

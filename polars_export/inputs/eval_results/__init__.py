@@ -1,0 +1,1 @@
+"""Eval results: results documents, case-result lines and scored-trace lines."""

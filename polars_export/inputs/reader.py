@@ -1,0 +1,120 @@
+"""Read a segment of a source as chunks of records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from polars_export.errors import SerializationError
+from polars_export.inputs.detect import Kind, NoTracesError, recognise
+from polars_export.sources.chunk import Chunk, Origin
+from polars_export.sources.find import raise_if_named_pipe
+from polars_export.sources.json_document import array_chunks
+from polars_export.sources.json_lines import line_chunks, skip_line
+from polars_export.sources.stream import MAX_RECORD_BYTES, ByteStream, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from polars_export.sources.segments import Segment
+
+__all__ = ["ReadLimits", "SourceReader", "objects_chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What is still read.
+
+    Attributes:
+        max_record_bytes: How large a record may be. A larger one is passed over and set aside when it is decoded.
+        tolerant: Whether a source that begins with something else is read as lines where a later line is a trace.
+    """
+
+    max_record_bytes: int = MAX_RECORD_BYTES
+    tolerant: bool = False
+
+
+_DEFAULT_LIMITS = ReadLimits()
+
+
+class SourceReader:
+    """One reading of a segment, with what is known of its progress.
+
+    Attributes:
+        bytes_read: How many bytes of the source have been read, as they are stored.
+        lines: How many lines of the file start in the segment; None until all of it has been read, and of a document.
+        passed_over: What the source holds in place of traces, if it was met in a search; else None.
+    """
+
+    def __init__(self, segment: Segment, spool: Path | None = None, limits: ReadLimits = _DEFAULT_LIMITS) -> None:
+        self._segment = segment
+        self._spool = spool
+        self._limits = limits
+        self.bytes_read = 0
+        self.lines: int | None = None
+        self.passed_over: str | None = None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks of the segment; of a source to pass over, none.
+
+        Raises:
+            SourceError: The source cannot be read, holds no traces, or has become shorter than it was when it was cut.
+            BadRecordError: It is not valid JSON between its records, or too large there.
+        """
+        segment = self._segment
+        if segment.holds is not None:
+            self.passed_over = segment.holds
+            self.bytes_read = segment.size
+            return
+        start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
+        if segment.searched:
+            raise_if_named_pipe(segment.path)
+        with ByteStream(segment.path, start, self._spool) as stream:
+            for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
+                self.bytes_read = min(stream.stored_position() - start, segment.size)
+                yield chunk
+        self.bytes_read = segment.size
+
+    def _chunks_of(self, window: Window) -> Iterator[Chunk]:
+        segment = self._segment
+        end = segment.end
+        if end is None and segment.size and window.stream.is_stored:
+            end = segment.start + segment.size
+        if segment.start:
+            self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
+            return
+        try:
+            kind = recognise(window, tolerant=self._limits.tolerant)
+        except NoTracesError as error:
+            if not segment.searched:
+                raise
+            self.passed_over = error.problem
+            return
+        if kind is Kind.LINES:
+            self.lines = yield from line_chunks(window, end)
+        else:
+            yield from array_chunks(window)
+
+
+def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:
+    """Make a chunk of traces that are Python objects; `first` is the index of the first among all.
+
+    With an `eval_set_id` they are the case results of a results document.
+
+    Raises:
+        SerializationError: A trace has no JSON form.
+    """
+    spans: list[tuple[int, int]] = []
+    data = bytearray()
+    for index, trace in enumerate(traces, first):
+        start = len(data)
+        try:
+            data += json.dumps(trace, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SerializationError(index, f"it has no JSON form: {error}") from error
+        spans.append((start, len(data)))
+    positions = range(first, first + len(spans))
+    origin = Origin.OBJECTS if eval_set_id is None else Origin.DOCUMENT
+    return Chunk("traces", memoryview(data), spans, positions, origin, eval_set_id)

@@ -1,0 +1,162 @@
+"""Say where a JSON value departs from a record's type: the JSON path, what was expected there and what was found."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from msgspec import inspect
+
+if TYPE_CHECKING:
+    import msgspec
+
+__all__ = ["Mismatch", "first_mismatch", "describe_value"]
+
+Json: TypeAlias = Any
+"""A decoded JSON value: None, bool, int, float, str, list or dict."""
+
+_LONGEST_PREVIEW = 40
+
+
+class Mismatch(NamedTuple):
+    """The first place at which a value is not of its type."""
+
+    json_path: str
+    expected: str
+    found: str
+
+
+_type_info = cache(inspect.type_info)  # which takes a millisecond
+
+
+def first_mismatch(record_type: type[msgspec.Struct], value: Json, path: str) -> Mismatch | None:
+    """Return the first mismatch in the order of the type's fields, or None if the value is of that type.
+
+    Args:
+        record_type: What the value should be.
+        value: The decoded JSON value.
+        path: JSON path of the value itself.
+    """
+    return _check(_type_info(record_type), value, path)
+
+
+def describe_value(value: Json) -> str:
+    """Name a JSON value for a message: its kind and, where it is short, the value."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "an object"
+        case list():
+            return "an array"
+        case str() | int() | float():
+            return _preview(value)
+    return f"a Python {type(value).__name__}"
+
+
+def _preview(value: str | float) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except ValueError:  # Python writes no integers of more than a few thousand digits
+        return "a very long number"
+    if len(shown) > _LONGEST_PREVIEW:
+        shown = shown[:_LONGEST_PREVIEW] + "…"
+    return f"the {'string' if isinstance(value, str) else 'number'} {shown}"
+
+
+def _check(kind: inspect.Type, value: Json, path: str) -> Mismatch | None:
+    match kind:
+        case inspect.StructType():
+            return _check_struct(kind, value, path)
+        case inspect.ListType():
+            return _check_items(kind, value, path)
+        case inspect.UnionType():
+            return _check_union(kind, value, path)
+    return None if _is_scalar(kind, value) else Mismatch(path, _expected(kind), describe_value(value))
+
+
+def _check_struct(kind: inspect.StructType, value: Json, path: str) -> Mismatch | None:
+    if not isinstance(value, dict):
+        return Mismatch(path, "an object", describe_value(value))
+    for field in kind.fields:
+        at = f"{path}.{field.encode_name}"
+        if field.encode_name in value:
+            if mismatch := _check(field.type, value[field.encode_name], at):
+                return mismatch
+        elif field.required:
+            return Mismatch(at, _expected(field.type), "no such field")
+    return None
+
+
+def _check_items(kind: inspect.ListType, value: Json, path: str) -> Mismatch | None:
+    if not isinstance(value, list):
+        return Mismatch(path, "an array", describe_value(value))
+    checked = (_check(kind.item_type, item, f"{path}[{index}]") for index, item in enumerate(value))
+    return next((mismatch for mismatch in checked if mismatch), None)
+
+
+def _check_union(kind: inspect.UnionType, value: Json, path: str) -> Mismatch | None:
+    tagged = {member.tag: member for member in kind.types if isinstance(member, inspect.StructType) and member.tag}
+    if tagged:
+        return _check_tagged(tagged, value, path)
+    checked = [_check(member, value, path) for member in kind.types]
+    if None in checked:
+        return None
+    inside = [mismatch for mismatch in checked if mismatch and mismatch.json_path != path]
+    return inside[0] if inside else Mismatch(path, _expected(kind), describe_value(value))
+
+
+def _check_tagged(members: dict[str | int, inspect.StructType], value: Json, path: str) -> Mismatch | None:
+    if not isinstance(value, dict):
+        return Mismatch(path, "an object", describe_value(value))
+    tag = value.get("type")
+    if not isinstance(tag, str) or tag not in members:
+        found = describe_value(tag) if "type" in value else "no such field"
+        return Mismatch(f"{path}.type", f"one of {', '.join(map(str, members))}", found)
+    return _check_struct(members[tag], value, path)
+
+
+def _is_scalar(kind: inspect.Type, value: Json) -> bool:
+    match kind:
+        case inspect.AnyType():
+            return True
+        case inspect.NoneType():
+            return value is None
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.StrType():
+            return isinstance(value, str)
+        case inspect.FloatType():
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case inspect.IntType():
+            in_bounds = isinstance(value, int) and (kind.ge or 0) <= value <= (kind.le or value)
+            return in_bounds and not isinstance(value, bool)
+        case inspect.LiteralType():
+            return value in kind.values
+    return False
+
+
+def _expected(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.StructType():
+            return "an object"
+        case inspect.ListType():
+            return "an array"
+        case inspect.UnionType():
+            members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+            nullable = " or null" if len(members) < len(kind.types) else ""
+            return _expected(members[0]) + nullable
+        case inspect.StrType():
+            return "a string"
+        case inspect.IntType():
+            return "an integer from 0 to 2^63 - 1"
+        case inspect.FloatType():
+            return "a number"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.LiteralType():
+            return "one of " + ", ".join(map(str, kind.values))
+    return "a JSON value"

@@ -1,0 +1,55 @@
+"""What the card of a dataset repository tells of the exported traces, gathered part by part."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["CardStatistics"]
+
+
+@dataclass(slots=True)
+class CardStatistics:
+    """What the card tells of the exported traces, in counts: it does not grow with their number.
+
+    Attributes:
+        scores: Number of traces by the bounds of their score; see `_bounds`.
+        turns: Number of traces by their number of turns.
+        models: Number of traces by their model.
+        sample: The first record.
+    """
+
+    scores: Counter[tuple[float, float]] = field(default_factory=Counter)
+    turns: Counter[int] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    sample: str | None = None
+
+    def see(self, traces: pl.DataFrame) -> None:
+        """Count exported traces: rows with `score`, `turns` and `model_id`."""
+        self.scores.update(map(_bounds, filter(math.isfinite, traces["score"].to_list())))
+        self.turns.update(traces["turns"].to_list())
+        self.models.update(traces["model_id"].to_list())
+
+    def add(self, other: CardStatistics) -> None:
+        """Add what was seen in a later part."""
+        self.scores.update(other.scores)
+        self.turns.update(other.turns)
+        self.models.update(other.models)
+        self.sample = self.sample if self.sample is not None else other.sample
+
+
+def _bounds(score: float) -> tuple[float, float]:
+    """Return the bounds of a score: tenths up to 1, then units up to 10, tens up to 100, and so on.
+
+    The upper bound belongs to the bin. So the bins need not be known before the scores.
+    """
+    size = round(abs(score), 9)  # a mean of ones may be a hair above 1
+    unit = 10.0 ** max(-1, math.ceil(math.log10(size)) - 1) if size else 0.1
+    place = max(math.ceil(round(size / unit, 9)) - 1, 0)
+    low, high = round(place * unit, 9), round((place + 1) * unit, 9)
+    return (low, high) if score >= 0 else (-high, 0.0 - low)

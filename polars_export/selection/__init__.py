@@ -1,0 +1,1 @@
+"""Which traces become data: scores, thresholds and the rules that look across traces."""

@@ -1,0 +1,1 @@
+"""The canonical tables: `traces`, one row per trace, and `turns`, one row per turn."""

@@ -1,0 +1,20 @@
+"""How much of a trace is decoded and flattened."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Projection"]
+
+
+class Projection(IntEnum):
+    """A higher level has what the lower ones have."""
+
+    CHOICE = 0
+    """What decides whether a trace is exported: its case, its scores, and whether it says anything."""
+    RECORDS = 1
+    """What the reference's records are made from."""
+    CONVERSATIONS = 2
+    """What records for trainers need."""
+    FULL = 3
+    """All that the traces hold and a user would analyse or filter by."""

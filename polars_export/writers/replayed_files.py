@@ -1,0 +1,61 @@
+"""ReplayedFiles that an export writes; of one that is taken up, those that it had begun when it was killed."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+__all__ = ["ReplayedFiles"]
+
+
+class ReplayedFiles:
+    """Opens the files of an output.
+
+    Where an export is taken up, everything that it had written is given to its files once more, without the contents:
+    these pass over it, until `end_replay`. So what decides where a file ends or what its footer says is told once, and needs
+    no record of its own.
+    """
+
+    def __init__(self, *, resumed: bool) -> None:
+        self.resumed = resumed
+        self._begun: list[_Begun] = []
+
+    def open(self, path: Path) -> BinaryIO:
+        """Open a new file, or while an export is taken up one that it had begun.
+
+        Raises:
+            OSError: It cannot be opened; or, later, holds less than it is passed over.
+        """
+        if not self.resumed:
+            return path.open("wb")
+        begun = _Begun(path)
+        self._begun.append(begun)
+        return begun
+
+    def end_replay(self) -> None:
+        """Write from now on: what a file has behind the place that was reached is cut off."""
+        self.resumed = False
+        for file in self._begun:
+            if not file.closed:
+                file.truncate()
+                file.there = None
+        self._begun.clear()
+
+
+class _Begun(io.BufferedRandom):
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "r+"))
+        self.there: int | None = os.fstat(self.fileno()).st_size  # None when all of it has been passed over
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        if self.there is None:
+            return super().write(data)
+        if self.seek(len(data), os.SEEK_CUR) > self.there:
+            raise OSError(errno.EIO, "what the killed export left is damaged: export again without --resume")
+        return len(data)
