@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable  # noqa: TC003
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import yaml
 
 from polars_export.errors import BadRecordError, InputError, SourceError
 from polars_export.prompts.eval_sets import PROMPTS, read_prompts
-from polars_export.sources.find import eval_sets
+from polars_export.sources.find import eval_sets, find_eval_set_files
 from polars_export.sources.stream import ByteStream
 from tests.builders import case_result, document, write_document, write_lines
 
@@ -168,6 +169,16 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         read_prompts(tmp_path / ("x" * 300))
     with pytest.raises(SourceError, match="eval sets are not read from standard input"):
         read_prompts("-")
+
+
+def test_a_search_skips_hidden_files_and_second_ways_to_a_file(tmp_path: Path) -> None:
+    (tmp_path / ".drafts").mkdir()
+    for name in ("a.json", ".b.json", ".drafts/c.json"):
+        write_set(tmp_path / name)
+    os.link(tmp_path / "a.json", tmp_path / "hard.json")
+    (tmp_path / "soft.json").symlink_to("a.json")
+    assert find_eval_set_files(tmp_path) == [str(tmp_path / "a.json")]
+    assert find_eval_set_files([tmp_path / "soft.json", tmp_path]) == [str(tmp_path / "soft.json")]
 
 
 OTHER_KINDS: dict[str, tuple[str, str]] = {

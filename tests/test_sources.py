@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator  # noqa: TC003
 from pathlib import Path
@@ -165,11 +166,75 @@ def test_a_large_file_of_another_kind_is_looked_through_once(
         pe.export(records, tmp_path / "out.jsonl", pe.ExportOptions(name))
 
 
-def test_an_object_of_no_known_kind_met_in_a_search_is_an_error(tmp_path: Path) -> None:
+def test_a_search_stops_at_a_file_whose_first_line_alone_is_no_trace(tmp_path: Path) -> None:
     write_document(tmp_path / "run.json", case_result("a"))
     write_lines(tmp_path / "runs.jsonl", {"header": 1}, case_result("b"))
     with pytest.raises(pe.SourceError, match=r"runs\.jsonl: expected eval results"):
         cases(tmp_path)
+
+
+def test_a_search_skips_a_manifest_and_names_it(tmp_path: Path) -> None:
+    write_document(tmp_path / "run.json", case_result("a"))
+    (tmp_path / "manifest.json").write_text('{"sources": [], "options": {}}', encoding="utf-8")
+    done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
+    assert done.traces_read == 1
+    assert done.passed_over == {
+        str(tmp_path / "manifest.json"): "expected eval results (`eval_set_id` and `case_results`) or a trace "
+        "(`case_id` and `invocation`), found an object with options, sources"
+    }
+    with pytest.raises(pe.SourceError, match="found an object with options, sources"):
+        cases(tmp_path / "manifest.json")
+
+
+def test_a_search_skips_hidden_files_and_folders(tmp_path: Path) -> None:
+    for folder in (".cache/deep", "runs/.git", ".polars-export-0123"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_lines(tmp_path / folder / "x.jsonl", case_result("hidden"))
+    write_lines(tmp_path / "runs/.x.jsonl", case_result("hidden"))
+    write_lines(tmp_path / "runs/x.jsonl", case_result("seen"))
+    done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
+    assert (done.traces_read, done.passed_over) == (1, {})
+    assert cases(f"{tmp_path}/**") == ["seen"]
+    (tmp_path / "runs/x.jsonl").unlink()
+    with pytest.raises(pe.SourceError, match="the directory holds no results"):
+        cases(tmp_path)
+
+
+def test_hidden_files_and_folders_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / ".cache/deep").mkdir(parents=True)
+    write_lines(tmp_path / ".cache/deep/a.jsonl", case_result("a"))
+    write_lines(tmp_path / ".b.jsonl", case_result("b"))
+    assert cases(tmp_path / ".cache") == ["a"]
+    assert cases(tmp_path / ".b.jsonl") == ["b"]
+    assert cases(f"{tmp_path}/.*.jsonl") == ["b"]
+    assert cases(f"{tmp_path}/.c*") == ["a"]
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_search_and_a_glob_read_a_file_once_that_is_also_there_as_a_link(
+    link: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.jsonl", "c.jsonl"):
+        write_lines(tmp_path / name, case_result(name[0]))
+    link(tmp_path / "b.jsonl", tmp_path / "deep/b.jsonl")
+    link(tmp_path / "c.jsonl", tmp_path / "a.jsonl")
+    assert cases(tmp_path) == ["c", "b"]
+    assert [Path(found.path).name for found in find_sources(tmp_path)] == ["a.jsonl", "b.jsonl"]
+    assert cases(f"{tmp_path}/*.jsonl") == ["c", "b"]
+    assert cases(f"{tmp_path}/**") == ["c", "b"]
+    assert cases([tmp_path / "c.jsonl", tmp_path / "a.jsonl"]) == ["c", "c"]
+    assert cases([tmp_path, tmp_path / "c.jsonl"]) == ["c", "b", "c"]
+
+
+def test_a_link_to_a_hidden_file_or_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/.blobs").mkdir()
+    write_lines(tmp_path / "in/.blobs/0123", case_result("a"))
+    write_lines(tmp_path / "in/.blobs/b.jsonl", case_result("b"))
+    (tmp_path / "in/a.jsonl").symlink_to(".blobs/0123")
+    (tmp_path / "in/more").symlink_to(".blobs", target_is_directory=True)
+    assert cases(tmp_path / "in") == ["a", "b"]
 
 
 def test_records_met_in_a_search_are_passed_over(tmp_path: Path) -> None:

@@ -6,14 +6,12 @@ import json
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
-from pathlib import Path
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.file_names import REJECTS
 from polars_export.inputs.eval_results.decoder import parse
 from polars_export.sources.json_lines import line_chunks
 from polars_export.sources.json_scan import JsonScan
-from polars_export.sources.stream import ByteStream, Window, is_piped
+from polars_export.sources.stream import CHUNK_BYTES, ByteStream, Window, is_piped
 
 __all__ = ["Kind", "NoTracesError", "recognise"]
 
@@ -21,6 +19,7 @@ _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
 _MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
 _OF_A_TRACE = b'"invocation"'
+_EVAL_RESULT_KEYS = {"eval_set_id", "case_id", "metric_results"}  # with one of them, broken JSON is damaged results
 
 
 class Kind(Enum):
@@ -39,14 +38,18 @@ class _FirstLine(Enum):
 
 
 class NoTracesError(SourceError):
-    """The source is of a known kind that holds no traces."""
+    """The source holds no traces: it is empty, of another kind that is known, or of a kind that is not."""
 
 
-class _UnknownKindError(SourceError):
+class _UnknownObjectError(SourceError):
     """The source starts with an object of no known kind."""
 
 
-def recognise(window: Window, *, tolerant: bool = False) -> Kind:
+class _UnknownTextError(BadRecordError):
+    """The source does not start with a JSON object, or with a broken one of no known kind."""
+
+
+def recognise(window: Window, *, tolerant: bool = False, searched: bool = False) -> Kind:
     """Return the kind of the source at whose start a window stands; the window keeps what it has read.
 
     Where a first line that is no trace stands for itself and a later line is a trace, the source is one of lines.
@@ -54,18 +57,26 @@ def recognise(window: Window, *, tolerant: bool = False) -> Kind:
     Args:
         window: Is read no further than its limit.
         tolerant: Take what starts with anything else for lines if a later line is a trace.
+        searched: The source was found in a search and not named by the user: one of no known kind holds no traces.
 
     Raises:
-        NoTracesError: It is of a known kind that holds no traces: a report artifact, an eval set, an array, records.
-        SourceError: It is empty, or an object of no known kind.
+        NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array,
+            records of an export.
+        SourceError: It is an object of no known kind.
         BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit; or it is of lines
             among which the first is of another kind, and that is not tolerated.
     """
     try:
         kind = _recognised(window)
-    except (BadRecordError, _UnknownKindError):
-        if tolerant and _holds_a_trace(window):
-            return Kind.LINES
+    except (BadRecordError, _UnknownObjectError) as error:
+        if (tolerant or searched) and _holds_a_trace(window):
+            if tolerant:
+                return Kind.LINES
+            raise
+        if searched and isinstance(error, _UnknownTextError):
+            raise NoTracesError(window.source, f"expected {error.expected}, found {error.found}") from None
+        if searched and isinstance(error, _UnknownObjectError):
+            raise NoTracesError(window.source, error.problem) from None
         raise
     except NoTracesError as error:
         can_be_told = tolerant or not is_piped(window.source)
@@ -85,9 +96,7 @@ def _recognised(window: Window) -> Kind:
     scan = JsonScan(window)
     start = _start_of(window)
     if not scan.byte(start):
-        if Path(window.source).name == REJECTS:  # an export writes them also if there are none
-            raise NoTracesError(window.source, "the rejects of an export in which nothing was bad")
-        raise SourceError(window.source, "the file is empty")
+        raise NoTracesError(window.source, "the file is empty")
     line = _line_at(window, start)
     if scan.byte(start) == b"[" and _first_line(window) is not _FirstLine.BROKEN:
         raise NoTracesError(
@@ -95,7 +104,7 @@ def _recognised(window: Window) -> Kind:
         )
     if scan.byte(start) != b"{":
         found = bytes(window.view(min(start + 20, len(window)))[start:]).split(b"\n")[0].decode("utf-8", "replace")
-        raise BadRecordError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
+        raise _UnknownTextError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
     seen: set[str] = set()
     try:
         for key, _ in islice(scan.keys(start), _MOST_KEYS):
@@ -103,7 +112,8 @@ def _recognised(window: Window) -> Kind:
             if kind := _kind(seen):
                 return kind
     except BadRecordError as error:
-        raise BadRecordError(window.source, line, "$", error.expected, error.found) from None
+        kind_of_error = BadRecordError if seen & _EVAL_RESULT_KEYS else _UnknownTextError
+        raise kind_of_error(window.source, line, "$", error.expected, error.found) from None
     raise _other(window.source, seen)
 
 
@@ -141,11 +151,24 @@ def _holds_a_trace(window: Window) -> bool:
     """Return whether a line is a trace: of a file in a second reading, of a pipe in what is held, which grows."""
     if is_piped(window.source):
         return _holds_a_trace_in_full(window)
+    if not _mentions_a_trace(window.source):
+        return False
     with ByteStream(window.source) as again, suppress(SourceError):
         for chunk in line_chunks(Window(again, window.limit)):
             lines = (chunk.data[start:end] for start, end in chunk.spans)
             if not chunk.oversized and any(_OF_A_TRACE in bytes(line) and _is_trace(line) for line in lines):
                 return True
+    return False
+
+
+def _mentions_a_trace(source: str) -> bool:
+    """Return whether the key of a trace stands anywhere in a file: soon told, also of one that is large."""
+    block, overlap = bytearray(CHUNK_BYTES), len(_OF_A_TRACE) - 1
+    with ByteStream(source) as stream, suppress(SourceError):
+        while count := stream.readinto(memoryview(block)[overlap:]):
+            if block.find(_OF_A_TRACE, 0, overlap + count) >= 0:
+                return True
+            block[:overlap] = block[count : count + overlap]
     return False
 
 
@@ -195,5 +218,5 @@ def _other(source: str, keys: set[str]) -> SourceError:
     else:
         named = ", ".join(key[:_LONGEST_KEY] for key in sorted(keys)[:_NAMED_KEYS]) or "no keys"
         expected = "expected eval results (`eval_set_id` and `case_results`) or a trace (`case_id` and `invocation`)"
-        return _UnknownKindError(source, f"{expected}, found an object with {named}")
+        return _UnknownObjectError(source, f"{expected}, found an object with {named}")
     return NoTracesError(source, what)

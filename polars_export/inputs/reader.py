@@ -86,7 +86,7 @@ class SourceReader:
             self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
             return
         try:
-            kind = recognise(window, tolerant=self._limits.tolerant)
+            kind = recognise(window, tolerant=self._limits.tolerant, searched=segment.searched)
         except NoTracesError as error:
             if not segment.searched:
                 raise

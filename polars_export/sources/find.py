@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.errors import SourceError
-from polars_export.file_names import WORK_DIR_PREFIX
 from polars_export.sources.stream import STDIN
 
 if TYPE_CHECKING:
@@ -57,7 +56,8 @@ def find_sources(sources: Sources) -> list[FoundFile]:
     """Return the files of files, directories, globs and `-`, in the order given.
 
     A directory is searched recursively and its files sorted by path; one that holds both `results/` and `sets/` is an
-    eval store, of which only the results are searched.
+    eval store, of which only the results are searched. The search skips hidden files and folders, and links to a file
+    that it has found already. A glob, too, matches each file once.
 
     Raises:
         SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
@@ -98,8 +98,13 @@ def _find(source: str) -> Iterator[FoundFile]:
         matches = expand_glob(source)
         if not matches:
             raise SourceError(source, "no file matches")
-        # `**` matches a directory and the files in it: each file is read once.
-        yield from {found.path: found for match in matches for found in _find(match)}.values()
+        # `**` matches a directory and the files in it: each file is read once, and counts as named.
+        found: dict[object, FoundFile] = {}
+        for file in (file for match in matches for file in _find(match)):
+            first = found.setdefault(_identity(file.path), file)
+            if first.searched and not file.searched:
+                found[_identity(file.path)] = first._replace(searched=False)
+        yield from found.values()
 
 
 def _search(directory: str) -> Iterator[FoundFile]:
@@ -114,6 +119,8 @@ def _search(directory: str) -> Iterator[FoundFile]:
 def _files_below(directory: str, of_stores: str, endings: tuple[str, ...]) -> list[str]:
     """Return the files below a directory whose names end so, sorted; of eval stores those below one of their folders.
 
+    Of several paths that lead to one file, as links do, only the first is returned.
+
     Raises:
         SourceError: A folder cannot be read.
     """
@@ -123,7 +130,19 @@ def _files_below(directory: str, of_stores: str, endings: tuple[str, ...]) -> li
             folders[:] = [of_stores]
             continue
         paths += [os.path.join(folder, file) for file in files if file.endswith(endings)]  # noqa: PTH118
-    return sorted(paths)
+    by_identity: dict[object, str] = {}
+    for path in sorted(paths):
+        by_identity.setdefault(_identity(path), path)
+    return list(by_identity.values())
+
+
+def _identity(path: str) -> object:
+    """Return which file a path leads to: equal for all links to one file; the path where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of many files
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
@@ -155,7 +174,7 @@ def find_eval_set_files(named: Sources) -> list[str]:
     Raises:
         SourceError: There is no such file, or a directory holds none.
     """
-    found: dict[str, str] = {}
+    found: dict[object, str] = {}
     for source in (os.fspath(source) for source in as_list(named)):
         if source == STDIN:
             raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
@@ -163,7 +182,7 @@ def find_eval_set_files(named: Sources) -> list[str]:
         if not matches:
             raise SourceError(source, "no file matches")
         for path in (path for match in matches for path in _find_eval_sets(match)):
-            found.setdefault(os.path.realpath(path), path)
+            found.setdefault(_identity(path), path)
     return list(found.values())
 
 
@@ -192,22 +211,21 @@ def raise_if_named_pipe(path: str) -> None:
 def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk down a directory as `os.walk` does, folders sorted, into none twice; where it is no directory: nothing.
 
-    What an export has under way, or has left where it was killed, is not there.
+    Hidden files and folders, such as those in which an export is under way, are skipped.
 
     Raises:
         SourceError: A folder cannot be read.
     """
     if not os.path.isdir(directory):  # noqa: PTH112 - a name too long is no directory, not an error
         return
-    seen: set[tuple[int, int]] = set()  # links may lead back to where the walk has been
+    visited: set[object] = set()  # links may lead back to where the walk has been
     for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(WORK_DIR_PREFIX))
-        place = Path(folder).stat()
-        if (place.st_dev, place.st_ino) in seen:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if (identity := _identity(folder)) in visited:
             folders.clear()
             continue
-        seen.add((place.st_dev, place.st_ino))
-        yield folder, folders, files
+        visited.add(identity)
+        yield folder, folders, [name for name in files if not name.startswith(".")]
 
 
 def _refuse(error: OSError) -> None:

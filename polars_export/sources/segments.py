@@ -116,7 +116,7 @@ def _segments(number: int, source: FoundFile, tolerant: bool) -> Iterator[Segmen
     size = size_of(source.path, tolerant=tolerant)
     whole = Segment(number, source.path, source.searched, size=size)
     try:
-        can_be_cut = size > PART_BYTES and _is_plain_lines(source.path, tolerant)
+        can_be_cut = size > PART_BYTES and _is_plain_lines(source, tolerant)
     except NoTracesError as error:
         yield replace(whole, holds=error.problem if source.searched else None)
         return
@@ -128,19 +128,19 @@ def _segments(number: int, source: FoundFile, tolerant: bool) -> Iterator[Segmen
         yield replace(whole, start=start, end=end, size=end - start)
 
 
-def _is_plain_lines(path: str, tolerant: bool) -> bool:  # noqa: FBT001 - as above
+def _is_plain_lines(source: FoundFile, tolerant: bool) -> bool:  # noqa: FBT001 - as above
     """Return whether a source can be cut at its lines.
 
     Raises:
-        NoTracesError: It is of a known kind that holds no traces.
+        NoTracesError: It holds no traces.
     """
-    if is_piped(path):
+    if is_piped(source.path):
         return False
-    with ByteStream(path) as stream:
+    with ByteStream(source.path) as stream:
         if stream.codec:
             return False
         try:
-            return recognise(Window(stream), tolerant=tolerant) is Kind.LINES
+            return recognise(Window(stream), tolerant=tolerant, searched=source.searched) is Kind.LINES
         except NoTracesError:
             raise
         except ExportError:

@@ -6,6 +6,7 @@ import fcntl
 import gzip
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -117,10 +118,6 @@ def damaged(data: bytes, at: int) -> bytes:
 
 
 DAMAGED: dict[str, bytes] = {
-    "an empty file": b"",
-    "nothing but space": b" \r\n\n\t",
-    "nothing but a byte-order mark": b"\xef\xbb\xbf",
-    "a gzip stream of nothing": gzip.compress(b""),
     "the beginning of a gzip header": GZIP[:6],
     "a gzip header": GZIP[:10],
     "a gzip stream that ends early": GZIP[: len(GZIP) // 2],
@@ -210,23 +207,83 @@ def test_all_that_precedes_the_damage_is_kept(three: Three) -> None:
     assert export(three.sources, three.output, SKIP).exported == 4 + 1
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\x89PNG\r\n\x1a\n" + os.urandom(2_000),
-        b"BZh9" + os.urandom(500),
-        b"<html>\n<body>\n",
-        b"a,b\n1,2\n",
-        b'{"a": 1}\n',
-    ],
-    ids=["an image", "bzip2", "HTML", "CSV", "another object"],
-)
-def test_a_file_of_something_else_costs_no_other(data: bytes, three: Three, capfd: pytest.CaptureFixture[str]) -> None:
+NO_TRACES: dict[str, tuple[bytes, str]] = {
+    "an empty file": (b"", "the file is empty"),
+    "nothing but space": (b" \r\n\n\t", "the file is empty"),
+    "nothing but a byte-order mark": (b"\xef\xbb\xbf", "the file is empty"),
+    "a gzip stream of nothing": (gzip.compress(b""), "the file is empty"),
+    "a manifest": (
+        b'{\n "name": "x",\n "files": [{"score": 1}]\n}\n',
+        "expected eval results .* object with files, name",
+    ),
+    "other lines": (b'{"a": 1}\n{"a": 2}\n', "expected eval results .* object with a$"),
+    "a summary of eval results": (b'{"eval_set_id": "s", "passed": 3}', "expected eval results .* eval_set_id, passed"),
+    "a number": (b"7", "expected a JSON object, found text that starts with '7'"),
+    "a string": (b'"1.0"\n', "expected a JSON object, found text that starts with '\"1.0\"'"),
+    "broken JSON": (b'{"a": [1, 2', "expected the rest of the document, found the end of the file"),
+    "an image": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "expected a JSON object, found text that starts with"),
+    "bzip2": (b"BZh9" + bytes(range(256)), "expected a JSON object, found text that starts with 'BZh9"),
+    "HTML": (b"<html>\n<body>\n", "expected a JSON object, found text that starts with '<html>'"),
+    "CSV": (b"a,b\n1,2\n", "expected a JSON object, found text that starts with 'a,b'"),
+}
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+@pytest.mark.parametrize("format_name", ["chatml", "dpo"])
+@pytest.mark.parametrize("name", NO_TRACES)
+def test_a_search_skips_a_file_without_traces_and_names_it(
+    name: str, format_name: str, on_error: str, three: Three
+) -> None:
+    data, problem = NO_TRACES[name]
     three.bad.write_bytes(data)
+    report = export(three.sources, three.output, pe.ExportOptions(format_name, on_error=on_error))
+    assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], format_name, 0.0)
+    assert (report.traces_read, report.dropped) == (4, {})
+    assert list(report.passed_over) == [str(three.bad)]
+    assert re.search(problem, report.passed_over[str(three.bad)])
+
+
+@pytest.mark.parametrize("name", NO_TRACES)
+def test_a_file_without_traces_that_is_named_is_an_error(name: str, three: Three) -> None:
+    data, problem = NO_TRACES[name]
+    three.bad.write_bytes(data)
+    named: list[Path | str] = [three.folder / "a.jsonl", three.bad, three.folder / "c.jsonl"]
+    for sources in (named, [f"{three.folder}/*.jsonl"]):
+        with pytest.raises(pe.InputError, match=problem) as caught:
+            pe.export(sources, three.output, pe.ExportOptions("chatml"))
+        assert str(caught.value).startswith(str(three.bad))
+    report = export(named, three.output, SKIP)
+    assert (report.exported, report.dropped, report.passed_over) == (4, {"invalid": 1}, {})
+    (reject,) = read_rejects(rejects_path(three.output))
+    assert is_of_a_source(reject) or reject["line"] == 1
+
+
+@pytest.mark.parametrize("data", [b'{"eval_set_id": "set", "case_resu', b'{"case_id": "a", "invoc'])
+def test_a_search_skips_no_file_that_ends_in_the_first_keys_of_results(
+    data: bytes, three: Three, capfd: pytest.CaptureFixture[str]
+) -> None:
+    three.bad.write_bytes(data)
+    assert "found the end of the file" in stops(three, capfd)
+    kept, (reject,) = skips(three)
+    assert (kept, reject["line"]) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["a manifest", "other lines", "HTML", "broken JSON"])
+def test_a_search_skips_no_file_with_a_trace_behind_something_else(
+    name: str, three: Three, capfd: pytest.CaptureFixture[str]
+) -> None:
+    three.bad.write_bytes(NO_TRACES[name][0].rstrip() + b"\n" + LINES)
     stops(three, capfd)
-    kept, rejects = skips(three)
-    assert kept == 0
-    assert len(rejects) >= 1
+    kept, _ = skips(three)
+    assert kept == len(RUNS)
+
+
+def test_a_search_in_which_no_file_has_traces_is_an_error(tmp_path: Path) -> None:
+    for data, problem in NO_TRACES.values():
+        (tmp_path / "file.json").write_bytes(data)
+        for on_error in ("fail", "skip"):
+            with pytest.raises(pe.SourceError, match=problem):
+                pe.export(tmp_path, tmp_path.with_suffix(".jsonl"), pe.ExportOptions("chatml", on_error=on_error))
 
 
 def test_a_source_of_another_kind_that_is_named_is_told(three: Three, capfd: pytest.CaptureFixture[str]) -> None:
@@ -344,10 +401,10 @@ def test_sources_of_all_kinds_in_one_call(tmp_path: Path) -> None:
     report = export([*named, folder / "i.jsonl"], tmp_path / "out/records.jsonl", SKIP)
     assert (report.exported, report.dropped) == (45, {"invalid": 2})
     report = export([folder], tmp_path / "out/records.jsonl", SKIP)
-    assert report.dropped == {"invalid": 3}
+    assert report.dropped == {"invalid": 2}
     rejects = read_rejects(tmp_path / "out/rejects.jsonl")
-    assert [Path(reject["source"]).name for reject in rejects] == ["g.jsonl", "h.json", "i.jsonl"]
-    assert [Path(path).name for path in report.passed_over] == ["f.json"]
+    assert [Path(reject["source"]).name for reject in rejects] == ["g.jsonl", "h.json"]
+    assert [Path(path).name for path in report.passed_over] == ["f.json", "i.jsonl"]
 
 
 def test_prompts_in_yaml_make_no_objects(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
