@@ -20,10 +20,10 @@ from polars_export.execution.tasks import Job, PartTask
 from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder, flatten
+from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
 from polars_export.selection.pairs import pairs
 from polars_export.selection.scoring import qualifies
-from polars_export.sources.find import find_sources
 from polars_export.sources.segments import parts_of
 from polars_export.tables.projection import Projection
 from polars_export.tables.tables import Tables

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.errors import BadRecordError
-from polars_export.sources import array_lookahead, stream
+from polars_export.sources import array_lookahead, window
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, Origin, OversizedRecord
 from polars_export.sources.json_document import array_chunks
 from polars_export.sources.json_scan import JsonScan
-from polars_export.sources.stream import ByteStream, Window
+from polars_export.sources.stream import ByteStream
+from polars_export.sources.window import Window
 from tests.builders import case_result, document, turn
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def documents(draw: st.DrawFn) -> tuple[list[Any], bytes]:
 
 
 def chunks_of(
-    text: bytes, window_bytes: int, limit: int = stream.MAX_RECORD_BYTES, found: list[bytes] | None = None
+    text: bytes, window_bytes: int, limit: int = window.MAX_RECORD_BYTES, found: list[bytes] | None = None
 ) -> list[tuple[Chunk, list[bytes]]]:
     """Return the chunks of a document with their records, read through a window of some size.
 
@@ -120,7 +121,7 @@ def chunks_of(
     """
     found = [] if found is None else found
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "CHUNK_BYTES", window_bytes)
+        patch.setattr(window, "CHUNK_BYTES", window_bytes)
         path = Path(folder) / "run.json"
         path.write_bytes(text)
         with ByteStream(str(path)) as opened:
@@ -136,7 +137,7 @@ def records_of(text: bytes, window_bytes: int) -> list[bytes]:
 
 
 def read_up_to(
-    text: bytes, window_bytes: int, limit: int = stream.MAX_RECORD_BYTES
+    text: bytes, window_bytes: int, limit: int = window.MAX_RECORD_BYTES
 ) -> tuple[list[bytes], BadRecordError | None]:
     """Return the records of a document that come before what is wrong with it, and that."""
     found: list[bytes] = []

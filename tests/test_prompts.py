@@ -14,7 +14,7 @@ import yaml
 
 from polars_export.errors import BadRecordError, InputError, SourceError
 from polars_export.prompts.eval_sets import PROMPTS, read_prompts
-from polars_export.sources.find import eval_sets, find_eval_set_files
+from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.stream import ByteStream
 from tests.builders import case_result, document, write_document, write_lines
 
@@ -159,7 +159,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> Non
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no set", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"nowhere\.json: no such file or directory"):
+    with pytest.raises(SourceError, match=r"nowhere\.json: No such file or directory"):
         read_prompts(tmp_path / "nowhere.json")
     with pytest.raises(SourceError, match="no file matches"):
         read_prompts(f"{tmp_path}/*.json")
@@ -214,7 +214,7 @@ def test_files_of_other_kinds_met_in_a_search_are_errors(tmp_path: Path) -> None
 
 
 def test_large_results_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polars_export.sources.stream.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("polars_export.sources.window.CHUNK_BYTES", 1000)
     path = write_lines(tmp_path / "run.json", document(*[case_result()] * 100))
     read: list[int] = []
     readinto = ByteStream.readinto
@@ -347,13 +347,13 @@ def test_the_sets_of_stores_are_found(tmp_path: Path) -> None:
     (tmp_path / "more/deep/sets").mkdir()
     run = write_document(tmp_path / "one/results/run.json", case_result())
     one, two, deep = (str(tmp_path / name / "sets") for name in ("one", "two", "more/deep"))
-    assert eval_sets((), SAMPLE) == [str(SAMPLE / "sets")]
-    assert eval_sets((), tmp_path / "one") == [one]
-    assert eval_sets((), [tmp_path / "two", run, f"{tmp_path}/o*", tmp_path / "two"]) == [two, one]
-    assert eval_sets((), tmp_path / "more") == [deep]
-    assert eval_sets((), [tmp_path / "plain", run, "-", tmp_path / "nowhere", f"{tmp_path}/*.json"]) == []
-    assert eval_sets((), []) == []
+    assert eval_sets_of(SAMPLE, ()) == [str(SAMPLE / "sets")]
+    assert eval_sets_of(tmp_path / "one", ()) == [one]
+    assert eval_sets_of([tmp_path / "two", run, f"{tmp_path}/o*", tmp_path / "two"], ()) == [two, one]
+    assert eval_sets_of(tmp_path / "more", ()) == [deep]
+    assert eval_sets_of([tmp_path / "plain", run, "-", tmp_path / "nowhere", f"{tmp_path}/*.json"], ()) == []
+    assert eval_sets_of([], ()) == []
 
 
 def test_the_prompts_of_a_store_that_is_the_source_can_be_read() -> None:
-    assert read_prompts(eval_sets((), str(SAMPLE))).equals(read_prompts(SAMPLE / "sets/airline.json"))
+    assert read_prompts(eval_sets_of(str(SAMPLE), ())).equals(read_prompts(SAMPLE / "sets/airline.json"))

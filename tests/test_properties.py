@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import polars_export as pe
 from polars_export.pipeline import stages
-from polars_export.sources import segments, stream
+from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import document
 from tests.strategies import case_results, traces
@@ -37,7 +37,7 @@ SIZES = st.fixed_dictionaries(
 def export(source: bytes, name: str, options: pe.ExportOptions, sizes: dict[str, int], ending: str) -> bytes | None:
     """Export a file of these bytes, reading and working on so many bytes at a time."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "CHUNK_BYTES", sizes["chunk"])
+        patch.setattr(window, "CHUNK_BYTES", sizes["chunk"])
         patch.setattr(stages, "BATCH_BYTES", sizes["batch"])
         patch.setattr(segments, "PART_BYTES", sizes["part"])
         path, output = Path(folder) / name, Path(folder) / f"out.{ending}"

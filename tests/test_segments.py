@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
+from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import ReadLimits, SourceReader
-from polars_export.sources import segments, stream
+from polars_export.sources import segments, stream, window
 from polars_export.sources.chunk import RAW_BYTES, OversizedRecord
-from polars_export.sources.find import find_sources
 from polars_export.sources.segments import lines_before, parts_of
 from tests.builders import case_result, turn, write_document, write_lines
 
@@ -87,7 +87,7 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # A part is larger than a byte-order mark: the line behind one that fills a part would start in no part.
         patch.setattr(segments, "PART_BYTES", max(part_bytes, 4) if marked else part_bytes)
-        patch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+        patch.setattr(window, "CHUNK_BYTES", chunk_bytes)
         path = Path(folder) / "runs.jsonl"
         path.write_bytes((BYTE_ORDER_MARK if marked else b"") + text)
         assert read(path, ReadLimits(limit)) == expected
@@ -110,7 +110,7 @@ def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
     chunk_bytes: int, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, blank: bool
 ) -> None:
     monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     path = tmp_path / "runs.jsonl"
     large = (b" " if blank else b"x") * 50_000
     path.write_bytes(b"\n".join([FIRST, large, b"\r", b"{}", b"y" * 5_000, large]))
@@ -124,7 +124,7 @@ def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
 
 def test_segments_inside_a_line_are_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 500)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 500)
     path = tmp_path / "runs.jsonl"
     path.write_bytes(FIRST + b"\n" + b"x" * 200_000 + b"\n{}\n")
     counts: list[int] = []
@@ -206,7 +206,7 @@ def test_a_bad_line_is_named_by_its_number_in_the_file_whatever_its_segment(
     bad: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "PART_BYTES", 1_500)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 4_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 4_000)
     lines = [json.dumps(case_result(str(number), turn("é" * (number % 7)))) for number in range(40)]
     lines[bad - 1] = lines[bad - 1].replace('"turn_index": 0', '"turn_index": -1')
     source = tmp_path / "runs.jsonl"

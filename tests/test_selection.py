@@ -16,7 +16,7 @@ from polars_export.execution import choose, in_memory, part_worker
 from polars_export.pipeline import stages
 from polars_export.selection.case_key import case_hash
 from polars_export.selection.pairs import pairs
-from polars_export.sources import segments, stream
+from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import scored_trace, turn, write_lines
 
@@ -100,7 +100,7 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
     monkeypatch.setattr(segments, "PART_BYTES", 20_000)
     monkeypatch.setattr(choose, "segments", SimpleNamespace(PART_BYTES=2_500))
     monkeypatch.setattr(choose, "_TRACES_AT_ONCE", 40)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 1_700)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 1_700)
     monkeypatch.setattr(part_worker, "BATCH_BYTES", 4_000)
     monkeypatch.setattr(part_worker, "_SCANNED_AT_ONCE", 7)
     source = write_lines(tmp_path / "runs.jsonl", *traces)

@@ -17,9 +17,9 @@ import pytest
 import polars_export as pe
 from polars_export.inputs import detect
 from polars_export.inputs.eval_results.decoder import TraceDecoder
+from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import ReadLimits, SourceReader
-from polars_export.sources import json_scan, segments, stream
-from polars_export.sources.find import find_sources
+from polars_export.sources import json_scan, segments, window
 from polars_export.sources.segments import parts_of
 from polars_export.tables.projection import Projection
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
@@ -48,7 +48,7 @@ def cases(source: object) -> list[str]:
 def test_every_kind_is_recognised_whatever_its_name(
     content: bytes, codec: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     source = tmp_path / "no-ending"
     source.write_bytes(CODECS[codec](content))
     assert cases(source) == ["a", "b"]
@@ -148,9 +148,9 @@ def test_a_large_file_of_another_kind_is_looked_through_once(
 ) -> None:
     looked_through: list[str] = []
 
-    def looks(window: stream.Window) -> bool:
-        looked_through.append(window.source)
-        return holds_a_trace(window)
+    def looks(read: window.Window) -> bool:
+        looked_through.append(read.source)
+        return holds_a_trace(read)
 
     holds_a_trace = detect._holds_a_trace  # noqa: SLF001 - how often it reads all of a file
     monkeypatch.setattr(detect, "_holds_a_trace", looks)
@@ -318,14 +318,14 @@ def test_keys_without_end_are_not_read_or_named_without_end(tmp_path: Path) -> N
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(pe.SourceError, match=r"nowhere\.json: no such file or directory"):
+    with pytest.raises(pe.SourceError, match=r"nowhere\.json: No such file or directory"):
         cases(tmp_path / "nowhere.json")
     with pytest.raises(pe.SourceError, match="no file matches"):
         cases(f"{tmp_path}/*.json")
     with pytest.raises(pe.SourceError, match="the directory holds no results"):
         cases(tmp_path)
     (tmp_path / "a*b.json").symlink_to(tmp_path / "nowhere.json")
-    with pytest.raises(pe.SourceError, match=r"a\*b\.json: no such file or directory"):
+    with pytest.raises(pe.SourceError, match=r"a\*b\.json: No such file or directory"):
         cases(tmp_path / "a*b.json")
 
 
@@ -358,7 +358,7 @@ DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
 def test_a_damaged_document_is_refused(
     damage: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     change, message = DAMAGED[damage]
     text = change(DOCUMENT.decode())
     assert text != DOCUMENT.decode()
@@ -391,7 +391,7 @@ def decoded(source: Path, limits: ReadLimits) -> tuple[list[str], list[int], str
 def test_what_precedes_the_damage_of_a_document_is_read(
     chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     source = tmp_path / "run.json"
     for change, of_both in (("cut in a case", 1), ("cut behind a case", 2), ("no comma", 1), ("comma at the end", 2)):
         source.write_text(DAMAGED[change][0](DOCUMENT.decode()), encoding="utf-8")
@@ -421,7 +421,7 @@ FIRST_LINES: dict[str, bytes] = {
 def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
     first: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(json_scan, "DEEPEST", 10_000)
     source = tmp_path / "runs.jsonl"
     source.write_bytes(b"\n" + FIRST_LINES[first] + b"\n" + LINES)
@@ -459,7 +459,7 @@ def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_
 def test_a_trace_is_looked_for_as_far_as_the_source_goes(
     before: bytes, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 1_000)
     source = tmp_path / "runs.jsonl"
     source.write_bytes(before + LINES)
     lines = before.count(b"\n")
@@ -478,7 +478,7 @@ def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
 def test_a_case_result_that_is_too_large_costs_no_other(
     chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     large = case_result("large", turn("word " * 2_000))
     for others in (["a"], ["a", "b", "c"], [str(number) for number in range(30)]):
         source = write_document(tmp_path / "run.json", *map(case_result, others), large, case_result("behind"))
@@ -490,7 +490,7 @@ def test_a_case_result_that_is_too_large_costs_no_other(
 def test_what_is_too_large_around_case_results_is_refused(
     chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     source = tmp_path / "run.json"
     value = document(case_result("a"))
     source.write_text(json.dumps(value | {"summary": "x" * 50_000}), encoding="utf-8")
@@ -528,16 +528,16 @@ BOMBS: dict[str, tuple[bytes, bytes, int]] = {
 def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
     bomb: str, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 10_000)
     held: list[int] = []
-    more = stream.Window.more
+    more = window.Window.more
 
-    def spy(self: stream.Window) -> bool:
+    def spy(self: window.Window) -> bool:
         found = more(self)
         held.append(len(self.data))
         return found
 
-    monkeypatch.setattr(stream.Window, "more", spy)
+    monkeypatch.setattr(window.Window, "more", spy)
     before, filling, whole = BOMBS[bomb]
     source = tmp_path / "bomb"
     source.write_bytes(CODECS[codec](before + filling * (2_000_000 // len(filling))))
@@ -548,7 +548,7 @@ def test_little_is_held_of_a_small_file_that_unpacks_to_a_large_one(
 
 
 def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 10_000)
     records = [case_result(str(number), turn("word " * 200)) for number in range(200)]
     write_document(tmp_path / "run.json", *records)
     write_lines(tmp_path / "runs.jsonl", *records)
@@ -561,7 +561,7 @@ def test_reading_holds_little_of_a_large_source(tmp_path: Path, monkeypatch: pyt
 def test_a_large_record_does_not_make_the_chunks_behind_it_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 10_000)
     records = [case_result("large", turn("word " * 100_000)), *[case_result(str(number)) for number in range(300)]]
     source = write_lines(tmp_path / "runs.jsonl", *records)
     sizes = [len(chunk.data) for chunk in read(source)]
@@ -574,7 +574,7 @@ def test_a_large_record_does_not_make_the_chunks_behind_it_large(
 def test_progress_grows_to_the_size_of_the_sources(
     name: str, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 700)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 700)
     monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
     sources = tmp_path / "sources"
     sources.mkdir()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import polars_export as pe
-from polars_export.sources import stream
+from polars_export.sources import window
 from tests.builders import call, case_result, invocation, result, scored_trace, text, turn, write_document, write_lines
 
 SAMPLE = Path(__file__).parents[1] / "data/results/airline"
@@ -133,7 +133,7 @@ def test_eval_sets_bring_the_prompts() -> None:
 
 
 def test_batches_are_arrow_tables_that_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 100_000)
     sources = sorted(SAMPLE.iterdir())[:2]
     batches = list(pe.iter_batches(sources))
     assert len(batches) > 20

@@ -22,9 +22,9 @@ import pytest
 import polars_export as pe
 from polars_export.execution.process_executor import ProcessExecutor
 from polars_export.execution.tasks import Job, PartTask
+from polars_export.inputs.find import find_sources
 from polars_export.pipeline import stages
-from polars_export.sources import segments, stream
-from polars_export.sources.find import find_sources
+from polars_export.sources import segments, window
 from polars_export.sources.segments import parts_of
 from tests import rowwise
 from tests.builders import call, case_result, document, result, turn, write_document, write_lines
@@ -485,7 +485,7 @@ def piped(data: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_pairs_of_what_is_compressed_or_piped_are_those_of_the_plain_file(
     name: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     expected = rowwise.export(TRACES, "dpo", 0.25)
     data = {"plain": PLAIN, "marked": b"\xef\xbb\xbf" + PLAIN, **SPOOLED}[name]
     (tmp_path / name).write_bytes(data)
@@ -510,7 +510,7 @@ def test_pairs_of_what_is_compressed_or_piped_are_those_of_the_plain_file(
 def test_a_bad_record_of_what_is_compressed_or_piped_is_named(
     *, is_piped: bool, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     best = runs(90)
     bad_content(best[40])["metric_results"][0]["score"]["value"] = 2.0
     worse = json.loads(json.dumps(best))

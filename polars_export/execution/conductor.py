@@ -16,8 +16,10 @@ from polars_export.execution.output_collector import OutputCollector
 from polars_export.execution.process_executor import available_cpus, crew, preserve_sigint
 from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import Description, Job, PartTask
+from polars_export.inputs.find import find_sources
 from polars_export.options import ExportOptions, Target, TrainingFormat
-from polars_export.sources.find import as_list, eval_sets, find_eval_set_files, find_sources, searched_directories
+from polars_export.prompts.find import eval_sets_of, find_eval_set_files
+from polars_export.sources.find import as_list, searched_directories
 from polars_export.sources.segments import parts_of, raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
@@ -91,7 +93,7 @@ def export(
 
 def eval_set_files(sources: Sequence[Source], options: ExportOptions) -> list[str]:
     """Return the files of the eval sets in force; none where the records hold no prompts."""
-    return [] if options.target is Target.REFERENCE else find_eval_set_files(eval_sets(options.prompts, sources))
+    return [] if options.target is Target.REFERENCE else find_eval_set_files(eval_sets_of(sources, options.prompts))
 
 
 def _processes(account: RunState, beside: Sequence[str], options: ExportOptions) -> int:

@@ -9,9 +9,10 @@ import polars as pl
 from polars_export.execution.quarantine import raise_first
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import Batch, flatten
+from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
 from polars_export.prompts.side_inputs import load_prompts
-from polars_export.sources.find import as_list, find_sources
+from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema

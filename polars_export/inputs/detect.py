@@ -11,7 +11,8 @@ from polars_export.errors import BadRecordError, SourceError
 from polars_export.inputs.eval_results.decoder import parse
 from polars_export.sources.json_lines import line_chunks
 from polars_export.sources.json_scan import JsonScan
-from polars_export.sources.stream import CHUNK_BYTES, ByteStream, Window, is_piped
+from polars_export.sources.stream import ByteStream, is_piped
+from polars_export.sources.window import CHUNK_BYTES, Window
 
 __all__ = ["Kind", "NoTracesError", "recognise"]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from polars_export.errors import SerializationError
 from polars_export.inputs.detect import Kind, NoTracesError, recognise
 from polars_export.sources.chunk import Chunk, Origin
-from polars_export.sources.find import raise_if_named_pipe
+from polars_export.sources.find import raise_if_stream
 from polars_export.sources.json_document import array_chunks
 from polars_export.sources.json_lines import line_chunks, skip_line
-from polars_export.sources.stream import MAX_RECORD_BYTES, ByteStream, Window
+from polars_export.sources.stream import ByteStream
+from polars_export.sources.window import MAX_RECORD_BYTES, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,17 +71,17 @@ class SourceReader:
             return
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
         if segment.searched:
-            raise_if_named_pipe(segment.path)
+            raise_if_stream(segment.path)
         with ByteStream(segment.path, start, self._spool) as stream:
             for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
-                self.bytes_read = min(stream.stored_position() - start, segment.size)
+                self.bytes_read = min(stream.file_position() - start, segment.size)
                 yield chunk
         self.bytes_read = segment.size
 
     def _chunks_of(self, window: Window) -> Iterator[Chunk]:
         segment = self._segment
         end = segment.end
-        if end is None and segment.size and window.stream.is_stored:
+        if end is None and segment.size and window.stream.is_plain_file:
             end = segment.start + segment.size
         if segment.start:
             self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0

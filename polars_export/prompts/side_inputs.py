@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polars_export.prompts.eval_sets import read_prompts
+from polars_export.prompts.find import eval_sets_of
 from polars_export.prompts.join import SideInputs
 from polars_export.prompts.tools import read_tools
-from polars_export.sources.find import eval_sets
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
     from polars_export.sources.find import Sources
 
-__all__ = ["load_side_inputs", "load_prompts"]
+__all__ = ["load_prompts", "load_side_inputs"]
 
 
 def load_side_inputs(sets: Sources, options: ExportOptions) -> SideInputs:
@@ -32,5 +32,5 @@ def load_prompts(sources: Sources, prompts: Sources) -> SideInputs | None:
     Raises:
         InputError: An eval set cannot be used.
     """
-    given = eval_sets(prompts, sources)
+    given = eval_sets_of(sources, prompts)
     return SideInputs(read_prompts(given)) if given else None

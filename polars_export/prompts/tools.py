@@ -11,7 +11,8 @@ import msgspec
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.inputs.eval_results.decoder import parse
 from polars_export.json_values import describe_value, first_mismatch
-from polars_export.sources.stream import STDIN, ByteStream, Window
+from polars_export.sources.stream import STDIN, ByteStream
+from polars_export.sources.window import Window
 
 if TYPE_CHECKING:
     from polars_export.sources.find import Source

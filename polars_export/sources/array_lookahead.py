@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from polars_export.sources.stream import Window
+    from polars_export.sources.window import Window
 
 __all__ = ["ArrayLookahead"]
 

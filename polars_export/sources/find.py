@@ -1,15 +1,12 @@
-"""Find the files that a user's sources name."""
+"""Find the files that a user names: by their paths, by globs, or by directories to search."""
 
 from __future__ import annotations
 
-import glob
 import os
-import stat
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.errors import SourceError
+from polars_export.sources.store import FileKind, as_source_error, store_for
 from polars_export.sources.stream import STDIN
 
 if TYPE_CHECKING:
@@ -17,34 +14,43 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FoundFile",
+    "Search",
     "Source",
     "Sources",
-    "searched_directories",
-    "eval_sets",
-    "find_eval_set_files",
-    "expand_glob",
-    "find_sources",
     "as_list",
-    "raise_if_named_pipe",
+    "expand",
+    "file_identity",
+    "find_files",
+    "raise_if_stream",
+    "searched_directories",
+    "walk",
 ]
 
 Source: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = "Source | Iterable[Source]"
 
-_STORE = {"results", "sets"}
-"""The folders of an eval store: one holds its results, the other the eval sets with their prompts."""
-
-_ENDINGS = tuple(
-    f"{ending}{compression}" for ending in (".json", ".jsonl", ".ndjson") for compression in ("", ".gz", ".zst")
-)
-_ENDINGS_OF_SETS = (".json", ".yaml", ".yml")
-
 
 class FoundFile(NamedTuple):
-    """A file to read, or standard input; `searched` if a directory was searched and the file not named by the user."""
+    """A file to read, or standard input; `searched` if a search found it and the user did not name it."""
 
     path: str
     searched: bool = False
+
+
+class Search(NamedTuple):
+    """What to look for in directories.
+
+    Attributes:
+        endings: How the names of the files end.
+        content: What they hold, as an error says it.
+        layout: Names of folders: where a directory holds all of them, only `layout_folder` is searched.
+        layout_folder: One of them.
+    """
+
+    endings: tuple[str, ...]
+    content: str
+    layout: frozenset[str]
+    layout_folder: str
 
 
 def as_list(sources: Sources) -> list[Source]:
@@ -52,181 +58,114 @@ def as_list(sources: Sources) -> list[Source]:
     return [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
 
 
-def find_sources(sources: Sources) -> list[FoundFile]:
-    """Return the files of files, directories, globs and `-`, in the order given.
+def find_files(source: Source, search: Search) -> list[FoundFile]:
+    """Return the files of a path, a glob or `-`; a directory is searched recursively, and its files sorted by path.
 
-    A directory is searched recursively and its files sorted by path; one that holds both `results/` and `sets/` is an
-    eval store, of which only the results are searched. The search skips hidden files and folders, and links to a file
-    that it has found already. A glob, too, matches each file once.
+    The search skips hidden files and folders. Of several paths that lead to one file, as links do, only the first is
+    returned; it counts as named by the user if one of them does.
 
     Raises:
-        SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
+        SourceError: There is no such file, no file matches, or a directory cannot be searched or holds no such file.
     """
-    found: list[FoundFile] = []
-    for source in as_list(sources):
-        try:
-            found += _find(os.fspath(source))
-        except OSError as error:
-            raise SourceError(str(source), error.strerror or str(error)) from error
-    return found
+    found: dict[str, FoundFile] = {}
+    for file in _files_of(os.fspath(source), search):
+        identity = file_identity(file.path)
+        first = found.setdefault(identity, file)
+        if first.searched and not file.searched:
+            found[identity] = first._replace(searched=False)
+    return list(found.values())
+
+
+def _files_of(source: str, search: Search) -> Iterator[FoundFile]:
+    if source == STDIN:
+        yield FoundFile(STDIN)
+        return
+    paths = expand(source)
+    if not paths:
+        raise SourceError(source, "no file matches")
+    for path in paths:
+        with as_source_error(path):
+            kind = store_for(path).status(path).kind
+        if kind is FileKind.FOLDER:
+            yield from _files_below(path, search)
+        else:
+            yield FoundFile(path)
+
+
+def _files_below(directory: str, search: Search) -> Iterator[FoundFile]:
+    paths: list[str] = []
+    for folder, folders, files in walk(directory):
+        if search.layout <= set(folders):
+            folders[:] = [search.layout_folder]
+        else:
+            paths += [os.path.join(folder, name) for name in files if name.endswith(search.endings)]  # noqa: PTH118
+    if not paths:
+        raise SourceError(directory, f"the directory holds no {search.content}")
+    yield from (FoundFile(path, searched=True) for path in sorted(paths))
+
+
+def expand(source: str) -> list[str]:
+    """Return the paths that a source names: itself or, if it is a glob, what it matches."""
+    with as_source_error(source):
+        return store_for(source).expand(source)
+
+
+def file_identity(path: str) -> str:
+    """Return which file a path leads to: the same for all links to one file; the path where it leads nowhere."""
+    try:
+        return store_for(path).status(path).identity
+    except (OSError, ValueError):
+        return path
 
 
 def searched_directories(sources: Sources, found: Iterable[FoundFile]) -> list[str]:
-    """Return the directories that are searched: those that sources name, and those of files found, as by a link."""
-    named = [match for source in as_list(sources) for match in expand_glob(os.fspath(source))]
-    met = {os.path.dirname(source.path) for source in found if source.searched}  # noqa: PTH120 - as many as files
-    return [path for path in (*named, *sorted(met)) if os.path.isdir(path)]  # noqa: PTH112 - names may be too long
+    """Return the directories that a search looks into: those named as sources, and those of the files found."""
+    named = [path for source in as_list(sources) for path in expand(os.fspath(source))]
+    of_files = {os.path.dirname(file.path) for file in found if file.searched}  # noqa: PTH120 - as many as files
+    return [path for path in (*named, *sorted(of_files)) if _is_folder(path)]
 
 
-def expand_glob(source: str) -> list[str]:
-    """Return what a source names: itself, or what it matches as a glob."""
-    if os.path.lexists(source) or not glob.has_magic(source):
-        return [source]
-    return sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a Path cannot hold a glob like ./**/x
-
-
-def _find(source: str) -> Iterator[FoundFile]:
-    if source == STDIN or Path(source).is_file():
-        yield FoundFile(source)
-    elif Path(source).is_dir():
-        yield from _search(source)
-    elif os.path.lexists(source) or not glob.has_magic(source):
-        if not Path(source).exists():
-            raise SourceError(source, "no such file or directory")
-        yield FoundFile(source)  # a named pipe or a device
-    else:
-        matches = expand_glob(source)
-        if not matches:
-            raise SourceError(source, "no file matches")
-        # `**` matches a directory and the files in it: each file is read once, and counts as named.
-        found: dict[object, FoundFile] = {}
-        for file in (file for match in matches for file in _find(match)):
-            first = found.setdefault(_identity(file.path), file)
-            if first.searched and not file.searched:
-                found[_identity(file.path)] = first._replace(searched=False)
-        yield from found.values()
-
-
-def _search(directory: str) -> Iterator[FoundFile]:
-    paths = _files_below(directory, "results", _ENDINGS)
-    if not paths:
-        raise SourceError(
-            directory, "the directory holds no results (.json, .jsonl or .ndjson, or these with .gz or .zst)"
-        )
-    yield from (FoundFile(path, searched=True) for path in paths)
-
-
-def _files_below(directory: str, of_stores: str, endings: tuple[str, ...]) -> list[str]:
-    """Return the files below a directory whose names end so, sorted; of eval stores those below one of their folders.
-
-    Of several paths that lead to one file, as links do, only the first is returned.
+def raise_if_stream(path: str) -> None:
+    """Refuse to read what was found in a search and may wait for ever for somebody to write.
 
     Raises:
-        SourceError: A folder cannot be read.
+        SourceError: It is a pipe or a device.
     """
-    paths: list[str] = []
-    for folder, folders, files in _walk(directory):
-        if set(folders) >= _STORE:
-            folders[:] = [of_stores]
-            continue
-        paths += [os.path.join(folder, file) for file in files if file.endswith(endings)]  # noqa: PTH118
-    by_identity: dict[object, str] = {}
-    for path in sorted(paths):
-        by_identity.setdefault(_identity(path), path)
-    return list(by_identity.values())
-
-
-def _identity(path: str) -> object:
-    """Return which file a path leads to: equal for all links to one file; the path where there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - of many files
-    except OSError:
-        return path
-    return status.st_dev, status.st_ino
+        kind = store_for(path).status(path).kind
+    except (OSError, ValueError):
+        return  # whoever opens it says what is wrong
+    if kind is FileKind.STREAM:
+        raise SourceError(path, "a pipe or a device is read only if it is named as a source")
 
 
-def eval_sets(prompts: Sources, sources: Sources) -> list[Source]:
-    """Return the eval sets that are in force: those given as prompts, else those of eval stores.
+def walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield a directory and the folders below it, each with the names of the folders and files in it.
 
-    These are the `sets/` of every store among sources of results, or found where these are searched.
-
-    Raises:
-        SourceError: A directory cannot be searched.
-    """
-    if given := as_list(prompts):
-        return given
-    found: dict[str, Source] = {}
-    for source in (os.fspath(source) for source in as_list(sources)):
-        for match in expand_glob(source):
-            for folder, folders, _ in _walk(match):
-                if set(folders) >= _STORE:
-                    sets = os.path.join(folder, "sets")  # noqa: PTH118
-                    found.setdefault(os.path.realpath(sets), sets)
-                    folders.clear()
-    return list(found.values())
-
-
-def find_eval_set_files(named: Sources) -> list[str]:
-    """Return the files that eval sets are named by: files, directories and globs, each file once.
-
-    A directory is searched recursively and its files sorted by path; of an eval store only the `sets/` are.
-
-    Raises:
-        SourceError: There is no such file, or a directory holds none.
-    """
-    found: dict[object, str] = {}
-    for source in (os.fspath(source) for source in as_list(named)):
-        if source == STDIN:
-            raise SourceError(source, "eval sets are not read from standard input; give a file, a directory or a glob")
-        matches = expand_glob(source)
-        if not matches:
-            raise SourceError(source, "no file matches")
-        for path in (path for match in matches for path in _find_eval_sets(match)):
-            found.setdefault(_identity(path), path)
-    return list(found.values())
-
-
-def _find_eval_sets(source: str) -> Iterable[str]:
-    if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return (found.path for found in find_sources(source))
-    paths = _files_below(source, "sets", _ENDINGS_OF_SETS)
-    if not paths:
-        raise SourceError(source, "the directory holds no eval sets (.json, .yaml or .yml)")
-    for path in paths:
-        raise_if_named_pipe(path)
-    return paths
-
-
-def raise_if_named_pipe(path: str) -> None:
-    """Refuse what was met in a search and would wait for ever for somebody to write.
-
-    Raises:
-        SourceError: It is a named pipe.
-    """
-    with suppress(OSError):  # whoever opens it will say what is wrong
-        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - of many files
-            raise SourceError(path, "a named pipe is read only if it is named as a source")
-
-
-def _walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk down a directory as `os.walk` does, folders sorted, into none twice; where it is no directory: nothing.
-
-    Hidden files and folders, such as those in which an export is under way, are skipped.
+    As with `os.walk`, whoever takes names from the folders keeps the walk out of these. Folders are sorted, and a link
+    leads into none a second time. Hidden files and folders, such as those in which an export is under way, are
+    skipped. What is no directory yields nothing.
 
     Raises:
         SourceError: A folder cannot be read.
     """
-    if not os.path.isdir(directory):  # noqa: PTH112 - a name too long is no directory, not an error
-        return
-    visited: set[object] = set()  # links may lead back to where the walk has been
-    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if (identity := _identity(folder)) in visited:
-            folders.clear()
+    pending = [directory] if _is_folder(directory) else []
+    visited: set[str] = set()
+    while pending:
+        path = pending.pop()
+        identity = file_identity(path)
+        if identity in visited:
             continue
         visited.add(identity)
-        yield folder, folders, [name for name in files if not name.startswith(".")]
+        with as_source_error(path):
+            found = store_for(path).list(path)
+        folders = sorted(name for name in found.folders if not name.startswith("."))
+        yield path, folders, [name for name in found.files if not name.startswith(".")]
+        pending += [os.path.join(path, name) for name in reversed(folders)]  # noqa: PTH118
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceError(str(error.filename), error.strerror or str(error))
+def _is_folder(path: str) -> bool:
+    try:
+        return store_for(path).status(path).kind is FileKind.FOLDER
+    except (OSError, ValueError):  # such as a name that is too long
+        return False

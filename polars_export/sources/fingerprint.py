@@ -1,10 +1,10 @@
-"""What tells that a file is still the one it was, and a machine has not been down since."""
+"""Tell whether a file, and the machine, are still in the state that they were in."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from polars_export.sources.stream import is_piped
+from polars_export.sources.store import FileKind, store_for
 
 __all__ = ["boot_id", "fingerprint"]
 
@@ -12,17 +12,15 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def fingerprint(path: str) -> str | None:
-    """Return what changes when a file does: which one it is, its size, and when it was last written.
+    """Return a text that changes when a file is replaced or written; None for what cannot be read again.
 
-    None where that cannot be told: what is piped, or has gone.
+    The content is not read.
     """
-    if is_piped(path):
-        return None
     try:
-        found = Path(path).stat()
-    except OSError:
+        kind, size, identity, version = store_for(path).status(path)
+    except (OSError, ValueError):
         return None
-    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+    return f"{identity}:{size}:{version}" if kind is FileKind.FILE else None
 
 
 def boot_id() -> str | None:

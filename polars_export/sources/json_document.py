@@ -13,7 +13,8 @@ from polars_export.json_values import describe_value
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, Chunk, Origin, OversizedRecord, split_oversized
 from polars_export.sources.json_scan import JsonScan
-from polars_export.sources.stream import ByteStream, Window
+from polars_export.sources.stream import ByteStream
+from polars_export.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

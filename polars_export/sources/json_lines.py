@@ -11,7 +11,7 @@ from polars_export.sources.chunk import RAW_BYTES, Chunk, OversizedRecord, split
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from polars_export.sources.stream import Window
+    from polars_export.sources.window import Window
 
 __all__ = ["line_chunks", "skip_line"]
 

@@ -11,7 +11,7 @@ from polars_export.inputs.eval_results.decoder import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from polars_export.sources.stream import Window
+    from polars_export.sources.window import Window
 
 __all__ = ["DEEPEST", "JsonScan"]
 

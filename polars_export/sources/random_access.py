@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from pathlib import Path
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from polars_export.errors import SourceError
 from polars_export.sources.chunk import Chunk
-from polars_export.sources.stream import CHUNK_BYTES
+from polars_export.sources.store import as_source_error, store_for
+from polars_export.sources.window import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ class RecordLocation(NamedTuple):
 
 
 class StoredSource(NamedTuple):
-    """A source whose records are read again.
+    """A source whose records can be read again.
 
     Attributes:
         source: What it is called in messages.
@@ -42,43 +42,35 @@ class StoredSource(NamedTuple):
     eval_set_id: str | None
 
 
-def read_records(places: Iterable[RecordLocation], stored: Mapping[int, StoredSource]) -> Iterator[Chunk]:
-    """Yield the records at these places, in their order, which should be that of the files.
+def read_records(locations: Iterable[RecordLocation], stored: Mapping[int, StoredSource]) -> Iterator[Chunk]:
+    """Yield the records at these locations, in their order, which should be that of the files.
 
-    The positions of the chunks count from 0: where exactly a record stands is not known any more.
+    The positions in the chunks count from 0: the line or index of a record is not known any more.
 
     Raises:
         SourceError: A file cannot be read, or has become shorter.
     """
-    for number, of_source in groupby(places, key=lambda place: place.source):
+    for number, of_source in groupby(locations, key=lambda location: location.source):
         source = stored[number]
-        try:
-            with Path(source.path).open("rb", buffering=0) as file:
-                for some in _at_once(of_source):
-                    data = bytearray()
-                    spans = []
-                    for _, offset, length in some:
-                        file.seek(offset)
-                        spans.append((len(data), len(data) + length))
-                        data += file.read(length)
-                    if len(data) != spans[-1][1]:
-                        raise SourceError(source.source, "became shorter while it was read")
-                    yield Chunk(
-                        source.source, memoryview(data), spans, range(len(spans)), source.origin, source.eval_set_id
-                    )
-        except OSError as error:
-            raise SourceError(source.source, error.strerror or str(error)) from error
+        for batch in _batches(of_source):
+            with as_source_error(source.source):
+                ranges = ((offset, length) for _, offset, length in batch)
+                data = store_for(source.path).read_ranges(source.path, ranges)
+            spans = list(pairwise(accumulate((location.length for location in batch), initial=0)))
+            if len(data) != spans[-1][1]:
+                raise SourceError(source.source, "became shorter while it was read")
+            yield Chunk(source.source, memoryview(data), spans, range(len(spans)), source.origin, source.eval_set_id)
 
 
-def _at_once(places: Iterable[RecordLocation]) -> Iterator[list[RecordLocation]]:
-    """Yield the places a chunk's worth at a time."""
-    some: list[RecordLocation] = []
+def _batches(locations: Iterable[RecordLocation]) -> Iterator[list[RecordLocation]]:
+    """Yield as many locations at a time as a chunk holds bytes of records."""
+    batch: list[RecordLocation] = []
     size = 0
-    for place in places:
-        if some and size + place.length > CHUNK_BYTES:
-            yield some
-            some, size = [], 0
-        some.append(place)
-        size += place.length
-    if some:
-        yield some
+    for location in locations:
+        if batch and size + location.length > CHUNK_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(location)
+        size += location.length
+    if batch:
+        yield batch

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polars_export.errors import ExportError, SourceError
 from polars_export.inputs.detect import Kind, NoTracesError, recognise
-from polars_export.sources.stream import STDIN, ByteStream, Window, is_piped
+from polars_export.sources.store import as_source_error, store_for
+from polars_export.sources.stream import STDIN, ByteStream, is_piped
+from polars_export.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ def lines_before(segment: Segment) -> int:
     if not segment.start:
         return 0
     count, left = 1, segment.start - 1
-    with Path(segment.path).open("rb") as file:
+    with store_for(segment.path).open(segment.path) as file:
         while left and (block := file.read(min(left, 1 << 20))):
             count += block.count(b"\n")
             left -= len(block)
@@ -94,11 +95,12 @@ def size_of(path: str, *, tolerant: bool = False) -> int:
     if path == STDIN:
         return 0
     try:
-        return Path(path).stat().st_size
-    except OSError as error:
+        with as_source_error(path):
+            return store_for(path).status(path).size
+    except SourceError:
         if tolerant:
             return 0
-        raise SourceError(path, error.strerror or str(error)) from error
+        raise
 
 
 def raise_if_all_skipped(passed_over: Mapping[str, str], found: Sequence[FoundFile]) -> None:

@@ -1,40 +1,40 @@
-"""Open a source as a stream of plain bytes, decompressed where its magic bytes say so, read through one buffer."""
+"""Open a source as a stream of plain bytes, decompressed where its magic bytes say so."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, cast
 
-from polars_export.errors import OutputError, SourceError
+from polars_export.errors import SourceError
+from polars_export.sources.spool import SpoolWriter
+from polars_export.sources.store import FileKind, as_source_error, store_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import io
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "STDIN", "ByteStream", "Window", "is_piped"]
+__all__ = ["STDIN", "ByteStream", "is_piped"]
 
 STDIN = "-"
 
-CHUNK_BYTES = 2 << 20
-"""How much is read and decoded at a time: more falls out of the processor's cache, which makes decoding dearer."""
-
-MAX_RECORD_BYTES = 256_000_000
-"""How large a record may be: far above any trace, and what decodes to a few gigabytes at worst."""
-
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC_BYTES = 4  # the longest magic
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PIECE = 1 << 16  # bytes that are unpacked at a time: as many may be lost where the data is damaged
-_HEAD = 4  # bytes: the longest magic
-_OPEN_FILES = ("/dev/stdin", "/dev/fd/", "/proc/")  # of this process; /dev/fd/63 is what shells make of <(command)
+_DECOMPRESSED_BYTES = 1 << 16  # at a time: as many may be lost where the data is damaged
 
 
 def is_piped(source: str) -> bool:
     """Return whether a source, which is no directory, can be read only once, or only by this process."""
-    return source == STDIN or source.startswith(_OPEN_FILES) or not os.path.isfile(source)  # noqa: PTH113 - or is not there
+    if source == STDIN:
+        return True
+    try:
+        return store_for(source).status(source).kind is not FileKind.FILE
+    except (OSError, ValueError):  # it is not there
+        return True
 
 
 class ByteStream:
@@ -42,53 +42,47 @@ class ByteStream:
 
     Attributes:
         source: What the source is called in messages.
-        is_stored: Whether the bytes handed out are those of the file as it is stored.
-        base: Where the first byte handed out stands in the plain source: behind a byte-order mark, which is none of it.
+        codec: How the source is compressed; None where it is not.
+        is_plain_file: Whether the bytes are those of a file as it is stored.
+        start: Where the first byte stands in the plain source: behind a byte-order mark, which is no part of it.
 
     Args:
         source: A file, or `-` for standard input.
         start: Where in a file, which is then not compressed, to begin.
-        spool: Where the bytes are kept as they are read, if the source can be read only once or only from its
-            beginning: piped, or compressed. The first byte of the spool is the first of the plain source.
-            Where it is there already, it is read in place of the source.
+        spool: Where to keep a copy of the plain source if it is piped or compressed, so that it can be read again, and
+            from any place. If the copy is there already, it is read instead of the source.
 
     Raises:
         SourceError: The source cannot be opened or read, or its compressed data is damaged.
-        OutputError: The spool cannot be written.
+        OutputError: The copy cannot be written.
     """
 
     def __init__(self, source: str, start: int = 0, spool: Path | None = None) -> None:
         self.source = source
-        self.base = start
-        kept = spool is not None and spool.exists()
-        self._opened_here = kept or source != STDIN
-        try:
-            self._stored = _open(str(spool) if kept else source)
+        self.start = start
+        from_spool = spool is not None and spool.exists()
+        self._close_file = from_spool or source != STDIN
+        with as_source_error(source):
+            self._file = _open(str(spool) if from_spool else source)
             if start:
-                self._stored.seek(start)
-            head = self._stored.read(_HEAD)  # a pipe may hand out less at first: this waits
-            if self._stored.seekable():
-                self._stored.seek(-len(head), os.SEEK_CUR)
-                self._head = b""
-            else:
-                self._head = head
-        except OSError as error:
-            raise SourceError(source, error.strerror or str(error)) from error
-        except ValueError as error:  # what cannot be a name
-            raise SourceError(source, str(error)) from error
-        is_plain = kept or start
-        self.codec = None if is_plain else next((c for magic, c in _MAGIC.items() if head.startswith(magic)), None)
-        self._readinto: Callable[[memoryview], int] = self._read_stored
-        self._error: SourceError | None = None
+                self._file.seek(start)
+            magic = self._file.read(_MAGIC_BYTES)  # a pipe may hand out less at first: this waits
+            self._unread = magic  # what has been read of the file and not been handed out
+            if self._file.seekable():
+                self._file.seek(-len(magic), os.SEEK_CUR)
+                self._unread = b""
+        self.codec = None if from_spool or start else _codec_of(magic)
+        self._readinto: Callable[[memoryview], int] = self._read_file
         if self.codec:
             import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
 
-            self._readinto = pa.CompressedInputStream(
-                pa.PythonFile(_KeptOpen(self._head, self._stored), "r"), self.codec
-            ).readinto
-        self.is_stored = not kept and not self.codec and not is_piped(source)
+            file = pa.PythonFile(_ArrowFile(self._unread, self._file), "r")
+            self._readinto = pa.CompressedInputStream(file, self.codec).readinto
+        self._error: SourceError | None = None
+        self.is_plain_file = not from_spool and not self.codec and not is_piped(source)
         self._at_start = not start
-        self._spool = _Spool(spool) if spool and not kept and (self.codec or is_piped(source)) else None
+        must_spool = spool and not from_spool and (self.codec or is_piped(source))
+        self._spool = SpoolWriter(spool) if spool and must_spool else None
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer as far as the stream goes and return the number of bytes; 0 at the end.
@@ -97,7 +91,7 @@ class ByteStream:
         """
         if self._error:
             raise self._error
-        filled, most = 0, _PIECE if self.codec else len(buffer)
+        filled, most = 0, _DECOMPRESSED_BYTES if self.codec else len(buffer)
         try:
             while filled < len(buffer) and (count := self._readinto(buffer[filled : filled + most])):
                 filled += count
@@ -110,23 +104,23 @@ class ByteStream:
             rest = bytes(buffer[len(_BYTE_ORDER_MARK) : filled])
             filled = len(rest)
             buffer[:filled] = rest
-            self.base = 0 if self._spool else len(_BYTE_ORDER_MARK)
+            self.start = 0 if self._spool else len(_BYTE_ORDER_MARK)  # the copy has none
         self._at_start = False
         if self._spool:
-            self._spool.keep(buffer[:filled])
+            self._spool.write(buffer[:filled])
         return filled
 
-    def _read_stored(self, buffer: memoryview) -> int:
+    def _read_file(self, buffer: memoryview) -> int:
         """Read once: between two reads, signals act."""
-        if not self._head:
-            return self._stored.readinto1(buffer)
-        count = min(len(self._head), len(buffer))
-        buffer[:count], self._head = self._head[:count], self._head[count:]
+        if not self._unread:
+            return self._file.readinto1(buffer)
+        count = min(len(self._unread), len(buffer))
+        buffer[:count], self._unread = self._unread[:count], self._unread[count:]
         return count
 
-    def stored_position(self) -> int:
-        """Return how many bytes have been read from the source as it is stored; 0 where that is not known."""
-        return self._stored.tell() if self._stored.seekable() else 0
+    def file_position(self) -> int:
+        """Return how far into the file, as it is stored, has been read; 0 where that is not known."""
+        return self._file.tell() if self._file.seekable() else 0
 
     def __enter__(self) -> Self:
         return self
@@ -136,116 +130,36 @@ class ByteStream:
     ) -> None:
         if self._spool:
             self._spool.close()
-        if self._opened_here:
-            self._stored.close()
+        if self._close_file:
+            self._file.close()
 
 
-class _Spool:
-    """A file that keeps what is read; what has been kept can be read at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with self._reported():
-            self._file = path.open("wb", buffering=0)
-
-    def keep(self, data: memoryview) -> None:
-        with self._reported():
-            kept = 0
-            while kept < len(data):  # a raw file may take less than it is given
-                kept += self._file.write(data[kept:])
-
-    def close(self) -> None:
-        self._file.close()
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(str(self._path), error.strerror or str(error)) from error
-
-
-class _KeptOpen:
-    """A file of which the first bytes have been read, and which Arrow may read but not close."""
+class _ArrowFile:
+    """A file for Arrow to read and not to close, with the bytes that have been read of it before."""
 
     closed = False
 
-    def __init__(self, head: bytes, file: io.BufferedReader[io.FileIO]) -> None:
-        self._head = head
+    def __init__(self, unread: bytes, file: io.BufferedIOBase) -> None:
+        self._unread = unread
         self._file = file
 
     def read(self, size: int) -> bytes:
-        head, self._head = self._head[:size], self._head[size:]
-        return head or self._file.read(size)
+        unread, self._unread = self._unread[:size], self._unread[size:]
+        return unread or self._file.read(size)
 
     def close(self) -> None:
         pass
 
 
-def _open(source: str) -> io.BufferedReader[io.FileIO]:
-    if source == STDIN and sys.stdin is None:
-        raise SourceError(source, "standard input is closed")
+def _codec_of(beginning: bytes) -> str | None:
+    return next((codec for magic, codec in _CODECS.items() if beginning.startswith(magic)), None)
+
+
+def _open(source: str) -> io.BufferedIOBase:
     if source != STDIN:
-        return io.BufferedReader(io.FileIO(source), buffer_size=1 << 16)
+        return store_for(source).open(source)
+    if sys.stdin is None:
+        raise SourceError(source, "standard input is closed")
     with suppress(OSError):  # it is none of the system's
         os.set_blocking(sys.stdin.fileno(), True)  # or nothing for now would pass for the end
-    return cast("io.BufferedReader[io.FileIO]", sys.stdin.buffer)
-
-
-class Window:
-    """The part of a stream that is held: `data[start:end]`, in a buffer that is reused and grows only when it must.
-
-    `size` is what it is made to hold, `limit` what it grows to at most for one record; whoever needs more of a record
-    gives it up. Offsets into the window count from `start`, so that they stay true when `more` moves the bytes.
-    """
-
-    def __init__(self, stream: ByteStream, limit: int = MAX_RECORD_BYTES) -> None:
-        self.stream = stream
-        self.limit = limit
-        self.size = CHUNK_BYTES
-        self.data = bytearray(self.size)
-        self.start = 0
-        self.end = 0
-        self._dropped = 0
-
-    @property
-    def offset(self) -> int:
-        """Where in the plain source the first byte held stands."""
-        return self.stream.base + self._dropped
-
-    @property
-    def source(self) -> str:
-        """The name of the stream."""
-        return self.stream.source
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def view(self, length: int) -> memoryview:
-        """Return the first bytes held, valid until the next `more`."""
-        return memoryview(self.data)[self.start : self.start + length]
-
-    def drop(self, length: int) -> None:
-        """Let go of the first bytes."""
-        self.start += length
-        self._dropped += length
-
-    def more(self) -> bool:
-        """Read on behind what is held; False at the end of the stream."""
-        held = memoryview(self.data)[self.start : self.end]
-        capacity = self._capacity(len(held))
-        if capacity != len(self.data):  # a new buffer, also a smaller one once a large record has passed
-            self.data = bytearray(capacity)
-        buffer = memoryview(self.data)
-        buffer[: len(held)] = held  # the places may overlap
-        self.start, self.end = 0, len(held)
-        count = self.stream.readinto(buffer[self.end :])
-        self.end += count
-        return count > 0
-
-    def _capacity(self, held: int) -> int:
-        """Return the size of a buffer for what is held and more: doubled, so that reading on is not quadratic."""
-        capacity = self.size
-        while capacity <= held:
-            capacity *= 2
-        return min(capacity, max(self.limit, held) + self.size)
+    return cast("io.BufferedIOBase", sys.stdin.buffer)

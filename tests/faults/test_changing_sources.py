@@ -1,4 +1,4 @@
-"""ReplayedFiles that change while they are read: what was there when an export began, or a clear error; never half a record."""
+"""Files that change while they are read: what was there when an export began, or a clear error; never half a record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import polars_export as pe
-from polars_export.sources import segments, stream
+from polars_export.sources import segments, stream, window
 from tests import rowwise
 from tests.builders import case_result, document, turn
 from tests.faults.accounts import export, lines_of, read_rejects, rejects_path, work_directories
@@ -42,7 +42,7 @@ def output(tmp_path: Path) -> Path:
 @pytest.fixture(params=[1 << 30, 20_000], ids=["one part", "small parts"], autouse=True)
 def _parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "PART_BYTES", request.param)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", 5_000)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 5_000)
 
 
 def when_read(monkeypatch: pytest.MonkeyPatch, source: Path, behind: int, change: Callable[[], object]) -> None:

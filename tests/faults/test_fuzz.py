@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import polars_export as pe
-from polars_export.sources import segments, stream
+from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import case_result
 from tests.faults import mutations
@@ -103,7 +103,7 @@ def check(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
         patch.setattr(segments, "PART_BYTES", setting.part_bytes)
-        patch.setattr(stream, "CHUNK_BYTES", setting.chunk_bytes)
+        patch.setattr(window, "CHUNK_BYTES", setting.chunk_bytes)
         report = export(source, output, options)
     place = "index" if eval_set_id else "line"
     first = 0 if eval_set_id else 1

@@ -14,7 +14,7 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
-from polars_export.sources import stream
+from polars_export.sources import window
 from tests import rowwise
 from tests.builders import case_result, document, turn
 from tests.faults.accounts import RAW_BYTES, export, lines_of, read_rejects, rejects_path, zstd
@@ -64,7 +64,7 @@ def test_a_line_over_the_limit_costs_no_other(  # noqa: PLR0913, PLR0917 - all t
     output: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
     lines = [*GOOD[:place], LARGE, *GOOD[place:]]
     source = tmp_path / "lines.jsonl"
     source.write_bytes(compress(lines_of(lines)))

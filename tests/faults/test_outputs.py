@@ -180,7 +180,7 @@ def test_what_cannot_be_looked_at_beside_the_results_is_named(
 def test_a_named_pipe_among_eval_sets_is_not_waited_for(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     os.mkfifo(tmp_path / "real/pipe.json")
-    with pytest.raises(pe.SourceError, match=r"pipe\.json: a named pipe is read only if it is named as a source"):
+    with pytest.raises(pe.SourceError, match=r"pipe\.json: a pipe or a device is read only if it is named as a source"):
         pe.export(store, tmp_path / "out.jsonl", TRL)
 
 

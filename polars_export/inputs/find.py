@@ -1,0 +1,31 @@
+"""Find the files that may hold traces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polars_export.sources.find import Search, as_list, find_files
+
+if TYPE_CHECKING:
+    from polars_export.sources.find import FoundFile, Sources
+
+__all__ = ["EVAL_STORE", "find_sources"]
+
+EVAL_STORE = frozenset({"results", "sets"})
+"""The folders of an eval store: its results, and the eval sets with their prompts."""
+
+_SEARCH = Search(
+    endings=tuple(f"{name}{codec}" for name in (".json", ".jsonl", ".ndjson") for codec in ("", ".gz", ".zst")),
+    content="results (.json, .jsonl or .ndjson, or these with .gz or .zst)",
+    layout=EVAL_STORE,
+    layout_folder="results",
+)
+
+
+def find_sources(sources: Sources) -> list[FoundFile]:
+    """Return the files of paths, directories, globs and `-`, in the order given; of eval stores those of the results.
+
+    Raises:
+        SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
+    """
+    return [file for source in as_list(sources) for file in find_files(source, _SEARCH)]
