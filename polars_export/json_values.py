@@ -1,17 +1,15 @@
-"""Say where a JSON value departs from a record's type: the JSON path, what was expected there and what was found."""
+"""Decode JSON, and say where a value departs from a record's type: the JSON path, what was expected, what was found."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 from msgspec import inspect
 
-if TYPE_CHECKING:
-    import msgspec
-
-__all__ = ["Mismatch", "first_mismatch", "describe_value"]
+__all__ = ["Mismatch", "describe_value", "first_mismatch", "parse"]
 
 Json: TypeAlias = Any
 """A decoded JSON value: None, bool, int, float, str, list or dict."""
@@ -28,6 +26,20 @@ class Mismatch(NamedTuple):
 
 
 _type_info = cache(inspect.type_info)  # which takes a millisecond
+
+
+def parse(data: bytes | memoryview) -> Json:
+    """Decode JSON without a type.
+
+    Raises:
+        ValueError: It is not valid JSON, not UTF-8, or nested too deeply to be read.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def first_mismatch(record_type: type[msgspec.Struct], value: Json, path: str) -> Mismatch | None:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from itertools import islice
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.inputs.eval_results.decoder import parse
+from polars_export.json_values import parse
 from polars_export.sources.json_lines import line_chunks
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream, is_piped

@@ -11,8 +11,7 @@ import yaml
 from msgspec import Struct
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.inputs.eval_results.decoder import parse
-from polars_export.json_values import describe_value, first_mismatch
+from polars_export.json_values import describe_value, first_mismatch, parse
 from polars_export.prompts.find import find_eval_set_files
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.inputs.eval_results.decoder import parse
-from polars_export.json_values import describe_value, first_mismatch
+from polars_export.json_values import describe_value, first_mismatch, parse
 from polars_export.sources.stream import STDIN, ByteStream
 from polars_export.sources.window import Window
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polars_export.errors import BadRecordError, InputError, SourceError
-from polars_export.inputs.eval_results.decoder import parse
-from polars_export.json_values import describe_value
+from polars_export.json_values import describe_value, parse
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, Chunk, Origin, OversizedRecord, split_oversized
 from polars_export.sources.json_scan import JsonScan

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError
-from polars_export.inputs.eval_results.decoder import parse
+from polars_export.json_values import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

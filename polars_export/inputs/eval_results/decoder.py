@@ -18,7 +18,7 @@ from polars_export.inputs.eval_results.records import (
     Trace,
     TraceOutline,
 )
-from polars_export.json_values import Mismatch, describe_value, first_mismatch
+from polars_export.json_values import Mismatch, describe_value, first_mismatch, parse
 from polars_export.sources.chunk import RAW_BYTES, Origin
 from polars_export.tables.projection import Projection
 
@@ -33,7 +33,6 @@ __all__ = [
     "TraceDecoder",
     "check_case_result",
     "name_unknown_blocks",
-    "parse",
     "pause_gc",
 ]
 
@@ -189,20 +188,6 @@ def _check_score(chunk: Chunk, index: int, trace: TraceOutline) -> None:
         trace.score = msgspec.convert(trace.score, float)
     except msgspec.ValidationError:
         _refuse(chunk, index, Mismatch(f"{path}.score", "a number", describe_value(trace.score)))
-
-
-def parse(data: bytes | memoryview) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON without a type.
-
-    Raises:
-        ValueError: It is not valid JSON, not UTF-8, or nested too deeply to be read.
-    """
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 def check_case_result(value: Mapping[str, Any]) -> None:
