@@ -422,7 +422,7 @@ def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
     first: str, chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window, "CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(json_scan, "DEEPEST", 10_000)
+    monkeypatch.setattr(json_scan, "MAX_DEPTH", 10_000)
     source = tmp_path / "runs.jsonl"
     source.write_bytes(b"\n" + FIRST_LINES[first] + b"\n" + LINES)
     assert decoded(source, ReadLimits(tolerant=True)) == (["a", "b"], [2], None)

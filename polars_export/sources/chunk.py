@@ -1,4 +1,4 @@
-"""What sources hand to decoding: a buffer with the places of the records in it."""
+"""Chunks of a source: a buffer, and where the records are in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["RAW_BYTES", "Chunk", "Origin", "OversizedRecord", "split_oversized"]
 
 RAW_BYTES = 10_000
-"""How much of a record that is set aside is kept: enough to see what it is, and little even where many are bad."""
+"""How many bytes of a rejected record are kept: enough to see what it is, and little even where many are bad."""
 
 
 class Origin(StrEnum):
@@ -24,7 +24,7 @@ class Origin(StrEnum):
 
 
 class OversizedRecord(NamedTuple):
-    """Why a record was passed over: it takes `size` bytes, more than the `limit`."""
+    """Why a record is skipped: it has `size` bytes, more than the `limit`."""
 
     limit: int
     size: int

@@ -21,33 +21,33 @@ _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 
 
 def line_chunks(window: Window, end: int | None = None) -> Generator[Chunk, None, int]:
-    """Yield the lines of a stream, whole lines only, as many at a time as the window holds, and return their number.
+    """Yield the lines of a stream, as many whole ones at a time as the window has; return how many there were.
 
-    Of a line that is larger than the limit of the window only the beginning is yielded, as a chunk of its own.
+    A line that is larger than the limit of the window is a chunk of its own, with its beginning only.
 
     Args:
-        window: Stands at the start of a line; what it holds may end in the middle of one.
-        end: Where in the plain source a line must start before to be among them; the source goes at least that far.
+        window: It stands at the start of a line, and may end in the middle of one.
+        end: Yield the lines that start before this offset in the plain source, which is at least that long.
 
     Raises:
         SourceError: The source ends before that.
     """
     number = 1
-    at_end, held = False, len(window) > 0
+    at_end, is_filled = False, len(window) > 0
     while not at_end and (end is None or window.offset < end):
-        at_end = not (held or window.more())  # what is held comes first: behind it there may be an error
-        held = False
+        at_end = not (is_filled or window.more())  # first what is there: to read more may raise an error
+        is_filled = False
         if at_end and end is not None and window.offset + len(window) < end:
             raise _became_shorter(window)
         length = len(window) if at_end else window.data.rfind(b"\n", window.start, window.end) + 1 - window.start
-        if length <= 0:  # one line fills the window: read on
+        if length <= 0:  # one line fills the window
             if len(window) > window.limit:
-                yield from _passed_over(window, number)
+                yield from _skip_oversized(window, number)
                 number += 1
             continue
         if end is not None and window.offset + length >= end:
             at_end = True
-            length = _up_to(window, end - window.offset, length)
+            length = _length_before(window, end - window.offset, length)
         spans, positions, number = _lines(window, length, number)
         if spans:
             chunk = Chunk(window.source, window.view(length), spans, positions, offset=window.offset)
@@ -57,7 +57,7 @@ def line_chunks(window: Window, end: int | None = None) -> Generator[Chunk, None
 
 
 def skip_line(window: Window, end: int | None = None) -> bool:
-    """Drop what precedes the second line of a stream; return whether there is one that starts before an end.
+    """Drop the first line of a stream, or what is left of it; return whether another one starts before `end`.
 
     Raises:
         SourceError: The source ends before that.
@@ -75,34 +75,34 @@ def skip_line(window: Window, end: int | None = None) -> bool:
     return False
 
 
-def _up_to(window: Window, limit: int, length: int) -> int:
-    """Return the length of those lines of a window that start before a limit."""
-    if limit <= 0:
+def _length_before(window: Window, end: int, length: int) -> int:
+    """Return how many of the first bytes of a window belong to lines that start before an offset."""
+    if end <= 0:
         return 0
-    newline = window.data.find(b"\n", window.start + limit - 1, window.start + length)
+    newline = window.data.find(b"\n", window.start + end - 1, window.start + length)
     return newline + 1 - window.start if newline >= 0 else length
 
 
 def _lines(window: Window, length: int, number: int) -> tuple[list[tuple[int, int]], list[int], int]:
     """Return spans and numbers of the lines that are not blank, and the number of the line after the last."""
-    data, base = window.data, window.start
-    end = base + length
+    data, window_start = window.data, window.start
+    end = window_start + length
     spans: list[tuple[int, int]] = []
     positions: list[int] = []
-    start = base
+    start = window_start
     while start < end:
         newline = data.find(b"\n", start, end)
         stop = newline if newline >= 0 else end
         if data[start] > _SPACE or data[start:stop].strip(_BLANK):
-            spans.append((start - base, stop - base))
+            spans.append((start - window_start, stop - window_start))
             positions.append(number)
         start = stop + 1
         number += 1
     return spans, positions, number
 
 
-def _passed_over(window: Window, number: int) -> Iterator[Chunk]:
-    """Drop the line that fills the window and its newline, without holding the rest; yield its beginning."""
+def _skip_oversized(window: Window, number: int) -> Iterator[Chunk]:
+    """Drop the line that fills the window, and the rest of it as it is read; yield its beginning."""
     offset, beginning = window.offset, bytearray()
     size, blank, newline = 0, True, -1
     while newline < 0 and len(window):

@@ -1,4 +1,4 @@
-"""Find where JSON values end without decoding them, in a window that may hold only a part of them."""
+"""Find where JSON values end without decoding them, in a window that may have only a part of them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
     from polars_export.sources.window import Window
 
-__all__ = ["DEEPEST", "JsonScan"]
+__all__ = ["MAX_DEPTH", "JsonScan"]
 
-DEEPEST = 1_000_000
-"""Levels: a hundred times what can be decoded, and soon scanned where nothing but brackets follows."""
+MAX_DEPTH = 1_000_000
+"""Levels of nesting: a hundred times what can be decoded. A file of brackets reaches it soon."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SCALAR = re.compile(rb"[^ \t\r\n,:\]}]*+")
 _NO_BRACKET = (b'"', b"")
-_TO_BRACKET = re.compile(  # the next bracket outside strings; a quote that nothing closes, or the end: read on
+_TO_BRACKET = re.compile(  # to the next bracket outside strings; or to a quote that nothing closes, or to the end
     rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+([{}\[\]]|"|\Z)', re.DOTALL
 )
 
 
 class JsonScan:
-    """Steps through the JSON text in a window, reading on as needed. All positions are offsets into the window.
+    """Steps through the JSON text in a window and reads more as needed. All positions are offsets into the window.
 
     Attributes:
-        begin: Where what must be held as one begins: from there on no more than the limit of the window is read.
+        begin: Where the current value begins. From there on no more is read than the limit of the window.
 
     Raises:
-        BadRecordError: The text ends, has something else where a part of an object should stand, or is too large.
+        BadRecordError: The text ends early, is no JSON where that can be seen, or a value is too large.
     """
 
     def __init__(self, window: Window) -> None:
@@ -80,7 +80,7 @@ class JsonScan:
         return end
 
     def end_if_held(self, at: int) -> int | None:
-        """Return the same, None if that is an object, array or string of which the window has but a part."""
+        """Return the same; None for an object, array or string of which the window has only a part."""
         first = self.byte(at)
         if first in (b"{", b"["):
             return self.end_of_nested(at)
@@ -90,7 +90,7 @@ class JsonScan:
         return match.end() - self.window.start if match else None
 
     def end_of_nested(self, at: int) -> int | None:
-        """Return the offset just behind the object or array at an offset, None if the window has but a part of it."""
+        """Return the offset just behind the object or array at an offset; None if the window has only a part of it."""
         window = self.window
         depth = 0
         start = window.start
@@ -98,8 +98,8 @@ class JsonScan:
             bracket = match[1]
             if bracket in (b"{", b"["):
                 depth += 1
-                if depth > DEEPEST:
-                    raise BadRecordError(window.source, None, "$", f"at most {DEEPEST:,} levels of nesting", "more")
+                if depth > MAX_DEPTH:
+                    raise BadRecordError(window.source, None, "$", f"at most {MAX_DEPTH:,} levels of nesting", "more")
             elif bracket in (b"}", b"]"):
                 depth -= 1
                 if depth == 0:
@@ -108,7 +108,7 @@ class JsonScan:
                 break
         return None
 
-    def drop_large(self, kept: int) -> tuple[bytes, int]:
+    def drop_large(self, beginning_bytes: int) -> tuple[bytes, int]:
         """Drop the object, array or string of which the window has a part; return its first bytes and its size."""
         window, beginning = self.window, bytearray()
         size = depth = 0
@@ -125,7 +125,7 @@ class JsonScan:
                 if not depth:
                     break
             dropped = at - window.start
-            beginning += window.view(min(dropped, kept - len(beginning)))
+            beginning += window.view(min(dropped, beginning_bytes - len(beginning)))
             window.drop(dropped)
             size += dropped
             if not dropped:

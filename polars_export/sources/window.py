@@ -1,4 +1,4 @@
-"""Hold the part of a stream that is looked at, in one buffer."""
+"""Buffer the part of a stream that is being read, and let callers search it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_BYTES", "MAX_RECORD_BYTES", "Window"]
 
 CHUNK_BYTES = 2 << 20
-"""How much is read and decoded at a time: more falls out of the processor's cache, which makes decoding dearer."""
+"""How much is read and decoded at a time. More does not fit into the processor's cache and is slower to decode."""
 
 MAX_RECORD_BYTES = 256_000_000
-"""How large a record may be: far above any trace, and what decodes to a few gigabytes at worst."""
+"""How large a record may be. It is far above any trace, and decodes to a few gigabytes at worst."""
 
 
 class Window:
-    """The part of a stream that is held: `data[start:end]`, in a buffer that is reused and grows only when it must.
+    """The part of a stream that is in memory: `data[start:end]`, in a buffer that is reused.
 
-    `size` is what it is made to hold, `limit` what it grows to at most for one record; whoever needs more of a record
-    gives it up. Offsets into the window count from `start`, so that they stay true when `more` moves the bytes.
+    Offsets into the window count from `start`, so that they stay valid when `more` moves the bytes.
+
+    Attributes:
+        size: How many bytes it reads ahead. The buffer grows beyond that only for a record that is larger.
+        limit: How large a record may be. Callers skip a larger one.
     """
 
     def __init__(self, stream: ByteStream, limit: int = MAX_RECORD_BYTES) -> None:
@@ -30,46 +33,46 @@ class Window:
         self.data = bytearray(self.size)
         self.start = 0
         self.end = 0
-        self._dropped = 0
+        self._dropped = 0  # bytes of the stream before `start`
 
     @property
     def offset(self) -> int:
-        """Where in the plain source the first byte held stands."""
+        """Where the first byte of the window stands in the plain source."""
         return self.stream.start + self._dropped
 
     @property
     def source(self) -> str:
-        """The name of the stream."""
+        """What the source is called in messages."""
         return self.stream.source
 
     def __len__(self) -> int:
         return self.end - self.start
 
     def view(self, length: int) -> memoryview:
-        """Return the first bytes held, valid until the next `more`."""
+        """Return the first bytes of the window, valid until the next `more`."""
         return memoryview(self.data)[self.start : self.start + length]
 
     def drop(self, length: int) -> None:
-        """Let go of the first bytes."""
+        """Remove the first bytes."""
         self.start += length
         self._dropped += length
 
     def more(self) -> bool:
-        """Read on behind what is held; False at the end of the stream."""
-        held = memoryview(self.data)[self.start : self.end]
-        capacity = self._capacity(len(held))
-        if capacity != len(self.data):  # a new buffer, also a smaller one once a large record has passed
+        """Read more of the stream, behind what the window has; return False at the end."""
+        unread = memoryview(self.data)[self.start : self.end]
+        capacity = self._capacity(len(unread))
+        if capacity != len(self.data):  # a larger buffer, or a smaller one behind a large record
             self.data = bytearray(capacity)
         buffer = memoryview(self.data)
-        buffer[: len(held)] = held  # the places may overlap
-        self.start, self.end = 0, len(held)
+        buffer[: len(unread)] = unread  # the two may overlap
+        self.start, self.end = 0, len(unread)
         count = self.stream.readinto(buffer[self.end :])
         self.end += count
         return count > 0
 
-    def _capacity(self, held: int) -> int:
-        """Return the size of a buffer for what is held and more: doubled, so that reading on is not quadratic."""
+    def _capacity(self, unread: int) -> int:
+        """Return the size of a buffer for some bytes and more behind them; it doubles, so that copying stays linear."""
         capacity = self.size
-        while capacity <= held:
+        while capacity <= unread:
             capacity *= 2
-        return min(capacity, max(self.limit, held) + self.size)
+        return min(capacity, max(self.limit, unread) + self.size)
