@@ -1,4 +1,4 @@
-"""The case results of a document are cut as its JSON says, whatever it looks like and however little of it is held."""
+"""The case results of a document are cut as its JSON says, whatever it looks like and however small the window is."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def runs(count: int, *, words: int = 20) -> dict[str, Any]:
     return document(*[case_result(str(number), turn("word " * words)) for number in range(count)])
 
 
-def parted_by_spaces(cases: list[dict[str, Any]]) -> bytes:
-    """Return a document in which no two case results are split_oversized by the same bytes."""
+def separated_by_spaces(cases: list[dict[str, Any]]) -> bytes:
+    """Return a document in which no two case results are separated by the same bytes."""
     parts = [json.dumps(case) + " " * number for number, case in enumerate(cases, 1)]
     return ('{"eval_set_id": "set", "case_results": [' + ",".join(parts) + "]}").encode()
 
@@ -195,7 +195,7 @@ def test_the_records_are_the_elements_of_case_results(made: tuple[list[Any], byt
 
 
 @given(documents(), WINDOWS, st.sampled_from([60, 100, 150, 10_000]))
-def test_a_record_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
+def test_a_record_that_is_too_large_is_skipped_and_its_neighbours_are_not(
     made: tuple[list[Any], bytes], window_bytes: int, limit: int
 ) -> None:
     _, text = made
@@ -321,7 +321,7 @@ def test_no_case_result_is_scanned_where_a_serializer_wrote_them(
     assert scans(STYLES[style].write(runs(100)).encode(), window_bytes, monkeypatch) == 0
 
 
-def test_one_case_result_is_scanned_to_learn_how_they_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_case_result_is_scanned_to_learn_their_separator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scans(json.dumps(runs(100)).encode(), 20_000, monkeypatch) == 1
 
 
@@ -339,14 +339,14 @@ def test_where_the_style_changes_little_more_is_held() -> None:
     assert max(len(chunk.data) for chunk, _ in chunks) <= 8 * 10_000 * 2
 
 
-def test_where_no_two_are_parted_alike_they_are_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = parted_by_spaces([case_result(str(number)) for number in range(300)])
+def test_where_no_two_separators_are_alike_they_are_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = separated_by_spaces([case_result(str(number)) for number in range(300)])
     assert len(chunks_of(text, 10_000)) < len(text) / 5_000
     assert scans(text, 10_000, monkeypatch) > 250
 
 
 def test_scanned_chunks_are_no_larger_than_a_window_or_one_case_result() -> None:
-    text = parted_by_spaces([case_result("large", turn("word " * 20_000)), *runs(100)["case_results"]])
+    text = separated_by_spaces([case_result("large", turn("word " * 20_000)), *runs(100)["case_results"]])
     chunks = chunks_of(text, 10_000)
     assert len(chunks[0][1]) == 1
     assert max(len(chunk.data) for chunk, _ in chunks[1:]) <= 20_000

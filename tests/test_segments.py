@@ -106,7 +106,7 @@ def test_segments_are_of_one_size_and_cover_the_file(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("chunk_bytes", [300, 1 << 21])
 @pytest.mark.parametrize("part_bytes", [1_000, 1 << 25])
 @pytest.mark.parametrize("blank", [False, True])
-def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
+def test_a_line_that_is_too_large_is_skipped_and_its_neighbours_are_not(
     chunk_bytes: int, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, blank: bool
 ) -> None:
     monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
@@ -114,12 +114,12 @@ def test_a_line_that_is_too_large_is_passed_over_and_its_neighbours_are_not(
     path = tmp_path / "runs.jsonl"
     large = (b" " if blank else b"x") * 50_000
     path.write_bytes(b"\n".join([FIRST, large, b"\r", b"{}", b"y" * 5_000, large]))
-    passed_over = [
+    oversized = [
         (2, b"x" * RAW_BYTES, OversizedRecord(5_000, 50_000)),
         (6, b"x" * RAW_BYTES, OversizedRecord(5_000, 50_000)),
     ]
-    kept = [(1, FIRST, None), (4, b"{}", None), (5, b"y" * 5_000, None)]
-    assert read(path, ReadLimits(5_000)) == sorted(kept if blank else kept + passed_over)
+    whole = [(1, FIRST, None), (4, b"{}", None), (5, b"y" * 5_000, None)]
+    assert read(path, ReadLimits(5_000)) == sorted(whole if blank else whole + oversized)
 
 
 def test_segments_inside_a_line_are_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

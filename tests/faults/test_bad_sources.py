@@ -1,4 +1,4 @@
-"""Sources that are damaged, empty, unreadable or no sources at all: named, told, and harmless to the others."""
+"""Sources that are damaged, empty, unreadable or no sources at all: named, and harmless to the others."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def skips(three: Three, format_name: str = "chatml", **options: Any) -> tuple[in
     report = export(three.sources, three.output, asked)
     rejects = read_rejects(rejects_path(three.output))
     assert all(reject["source"] == str(three.bad) for reject in rejects)
-    kept = report.traces_read - report.dropped.get(pe.DropReason.INVALID, 0) - 4
-    good = [*BEFORE, *RUNS[:kept], *BEHIND]
+    exported = report.traces_read - report.dropped.get(pe.DropReason.INVALID, 0) - 4
+    good = [*BEFORE, *RUNS[:exported], *BEHIND]
     assert three.output.read_bytes() == rowwise.export(good, format_name, 0.0)
-    return kept, rejects
+    return exported, rejects
 
 
 def is_of_a_source(reject: Json) -> bool:
@@ -185,15 +185,15 @@ def test_what_is_lost_of_a_damaged_source_is_one_reject_and_the_next_goes_on(
     if "document" in name:
         asked = pe.ExportOptions(format_name, on_error="skip")
         report = export(three.sources, three.output, asked)
-        kept = report.traces_read - 1 - 4
+        exported = report.traces_read - 1 - 4
         rejects = read_rejects(rejects_path(three.output))
-        held = [{**trace, "eval_set_id": "set"} for trace in RUNS[:kept]]
+        held = [{**trace, "eval_set_id": "set"} for trace in RUNS[:exported]]
         assert three.output.read_bytes() == rowwise.export([*BEFORE, *held, *BEHIND], format_name, 0.0)
     else:
-        kept, rejects = skips(three, format_name)
+        exported, rejects = skips(three, format_name)
     (reject,) = rejects
     assert is_of_a_source(reject)
-    assert LEAST.get(name, 0) <= kept <= len(RUNS)
+    assert LEAST.get(name, 0) <= exported <= len(RUNS)
 
 
 def test_all_that_precedes_the_damage_is_kept(three: Three) -> None:
@@ -264,8 +264,8 @@ def test_a_search_skips_no_file_that_ends_in_the_first_keys_of_results(
 ) -> None:
     three.bad.write_bytes(data)
     assert "found the end of the file" in stops(three, capfd)
-    kept, (reject,) = skips(three)
-    assert (kept, reject["line"]) == (0, 1)
+    exported, (reject,) = skips(three)
+    assert (exported, reject["line"]) == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["a manifest", "other lines", "HTML", "broken JSON"])
@@ -274,8 +274,8 @@ def test_a_search_skips_no_file_with_a_trace_behind_something_else(
 ) -> None:
     three.bad.write_bytes(NO_TRACES[name][0].rstrip() + b"\n" + LINES)
     stops(three, capfd)
-    kept, _ = skips(three)
-    assert kept == len(RUNS)
+    exported, _ = skips(three)
+    assert exported == len(RUNS)
 
 
 def test_a_search_in_which_no_file_has_traces_is_an_error(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_search_in_which_no_file_has_traces_is_an_error(tmp_path: Path) -> Non
                 pe.export(tmp_path, tmp_path.with_suffix(".jsonl"), pe.ExportOptions("chatml", on_error=on_error))
 
 
-def test_a_source_of_another_kind_that_is_named_is_told(three: Three, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_source_of_another_kind_that_is_named_is_an_error(three: Three, capfd: pytest.CaptureFixture[str]) -> None:
     three.bad.write_bytes(b'{"schema_version": 1, "cases": []}')
     sources: list[Path | str] = [three.folder / "a.jsonl", three.bad, three.folder / "c.jsonl"]
     command = [*map(str, sources), "--format", "chatml", "--output", str(three.output)]
@@ -296,7 +296,7 @@ def test_a_source_of_another_kind_that_is_named_is_told(three: Three, capfd: pyt
     assert (report.exported, report.dropped) == (4, {"invalid": 1})
     (reject,) = read_rejects(rejects_path(three.output))
     assert is_of_a_source(reject)
-    assert export(three.sources, three.output, SKIP).dropped == {}  # met in a search, it is passed over
+    assert export(three.sources, three.output, SKIP).dropped == {}  # a search skips it
 
 
 def no_file(place: Path) -> None:
@@ -322,13 +322,13 @@ def test_what_cannot_be_opened_costs_no_other(
 ) -> None:
     make(three.bad)
     stops(three, capfd)
-    kept, rejects = skips(three)
-    assert (kept, [is_of_a_source(reject) for reject in rejects]) == (0, [True])
+    exported, rejects = skips(three)
+    assert (exported, [is_of_a_source(reject) for reject in rejects]) == (0, [True])
 
 
 @contextmanager
 def somebody_else(folder: Path) -> Iterator[None]:
-    """Be a user from whom files can be kept, where this one is the superuser."""
+    """Become a user whose permissions count, where this one is the superuser."""
     if os.geteuid():
         yield
         return
@@ -505,8 +505,8 @@ def test_what_is_piped_may_come_slowly(compress: Callable[[bytes], bytes], *, bl
     with subprocess.Popen(command, stdin=readable, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         os.close(readable)
         with open(writable, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
-            for some in (data[:1], data[1:3], data[3 : len(data) // 2], data[len(data) // 2 :]):
-                pipe.write(some)
+            for piece in (data[:1], data[1:3], data[3 : len(data) // 2], data[len(data) // 2 :]):
+                pipe.write(piece)
                 while fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) != bytes(4):  # bytes that it has not read yet
                     time.sleep(0.005)
                 time.sleep(0.05)  # by now it waits for more

@@ -108,9 +108,9 @@ def test_what_is_lost_of_a_file_that_shrinks_is_told_and_the_next_goes_on(
     for reject in rejects:
         assert "became shorter while it was read" in reject["error"]
         assert (reject["line"], reject["index"], reject["source"]) == (None, None, str(source))
-    kept = report.traces_read - len(rejects) - 2
-    assert 0 < kept < 100
-    assert output.read_bytes() == rowwise.export([*RUNS[:kept], OTHER, OTHER], "chatml", 0.0)
+    exported = report.traces_read - len(rejects) - 2
+    assert 0 < exported < 100
+    assert output.read_bytes() == rowwise.export([*RUNS[:exported], OTHER, OTHER], "chatml", 0.0)
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
@@ -181,7 +181,7 @@ def test_a_document_that_is_written_anew_while_it_is_read_is_told(
     source.write_bytes(data)
     when_read(monkeypatch, source, 7_000, lambda: truncate(source, 15_000))
     report = export([source.parent], output, pe.ExportOptions("chatml", on_error="skip"))
-    kept = report.traces_read - 1 - 2
-    assert output.read_bytes() == rowwise.export([*RUNS[:kept], OTHER, OTHER], "chatml", 0.0)
+    exported = report.traces_read - 1 - 2
+    assert output.read_bytes() == rowwise.export([*RUNS[:exported], OTHER, OTHER], "chatml", 0.0)
     (reject,) = read_rejects(rejects_path(output))
     assert (reject["line"], reject["index"]) == (None, None)
