@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from polars_export.report import ExportReport
 
 __all__ = ["progress", "summary"]
+
+_NAMED_FILES = 10
+"""How many skipped files are named: a folder may hold thousands of other files. The report in Python names all."""
 
 
 @contextmanager
@@ -53,8 +57,10 @@ def summary(report: ExportReport) -> None:
     if report.dropped_content:
         lost = ", ".join(f"{count:,} {what}" for what, count in report.dropped_content.items())
         console.print(f"not carried by these records: {lost}", markup=False)
-    for path, problem in report.passed_over.items():
-        console.print(f"passed over {path}: {problem}", markup=False)
+    for path, problem in islice(report.passed_over.items(), _NAMED_FILES):
+        console.print(f"skipped {path}: {problem}", markup=False)
+    if (more := len(report.passed_over) - _NAMED_FILES) > 0:
+        console.print(f"skipped {more:,} more files without traces")
     if report.rejects:
         console.print(f"bad records are in {report.rejects}", markup=False)
     if report.resumed:

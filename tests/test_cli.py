@@ -211,6 +211,17 @@ def test_a_terminal_shows_where_every_trace_went(tmp_path: Path) -> None:
         assert part in shown
 
 
+def test_a_terminal_names_the_first_files_that_a_search_skips(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_lines(tmp_path / "in/z.jsonl", case_result())
+    for number in range(12):
+        (tmp_path / f"in/{number:02}.json").write_text("[]", encoding="utf-8")
+    shown = on_a_terminal("export", tmp_path / "in", "--format", "chatml", "--output", tmp_path / "out.jsonl")
+    lines = shown.replace("\r\n", "\n")
+    assert lines.count("a JSON array holds no") == 10
+    assert "skipped 2 more files without traces" in lines
+
+
 def test_quiet_shows_nothing(tmp_path: Path) -> None:
     shown = on_a_terminal("export", SAMPLE, "--format", "dpo", "--output", tmp_path / "pairs.jsonl", "--quiet")
     assert shown == ""
