@@ -75,7 +75,7 @@ def test_bad_input(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_lines(tmp_path / "line.jsonl", case_result(), {"case_id": "x", "invocation": 3})
     write_document(tmp_path / "case.json", case_result(), case_result("y", turn("x", index=-1)))
     for name, message in {
-        "missing.json": "missing.json: No such file or directory",
+        "missing.json": "missing.json: no such file or directory",
         "empty.json": "empty.json: the file is empty",
         "folder": "folder: the directory holds no results",
         "report.json": "report.json: a report artifact holds no traces",

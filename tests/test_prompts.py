@@ -159,7 +159,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> Non
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no set", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"nowhere\.json: No such file or directory"):
+    with pytest.raises(SourceError, match=r"nowhere\.json: no such file or directory"):
         read_prompts(tmp_path / "nowhere.json")
     with pytest.raises(SourceError, match="no file matches"):
         read_prompts(f"{tmp_path}/*.json")

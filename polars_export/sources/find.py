@@ -84,12 +84,18 @@ def _files_of(source: str, search: Search) -> Iterator[FoundFile]:
     if not paths:
         raise SourceError(source, "no file matches")
     for path in paths:
-        with as_source_error(path):
-            kind = store_for(path).status(path).kind
-        if kind is FileKind.FOLDER:
+        if _kind_of(path) is FileKind.FOLDER:
             yield from _files_below(path, search)
         else:
             yield FoundFile(path)
+
+
+def _kind_of(path: str) -> FileKind:
+    with as_source_error(path):
+        try:
+            return store_for(path).status(path).kind
+        except FileNotFoundError as error:
+            raise SourceError(path, "no such file or directory") from error
 
 
 def _files_below(directory: str, search: Search) -> Iterator[FoundFile]:
