@@ -16,7 +16,7 @@ import polars_export as pe
 from benchmarks.data import RUNS_PER_CASE, case_results
 from polars_export.conversation import reference_conversations
 from polars_export.execution.part_worker import PartWorker
-from polars_export.execution.tasks import Job, PartTask
+from polars_export.execution.tasks import Job, ScanPart
 from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder, flatten
@@ -104,8 +104,8 @@ def test_flatten(benchmark: Benchmark, steps: Steps, detail: Projection) -> None
 @pytest.mark.benchmark(group="3 scan_scores: read, decode in outline, score and say where a trace stands")
 def test_skim(benchmark: Benchmark, steps: Steps, tmp_path: Path) -> None:
     (part,) = parts_of(find_sources(steps.source))
-    workshop = PartWorker(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
-    assert benchmark(workshop.scan_part, PartTask(0, part), lambda *_: None).traces.height == CHUNK_TRACES
+    worker = PartWorker(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
+    assert benchmark(worker.run, ScanPart(0, part), lambda *_: None).traces.height == CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="4 select")

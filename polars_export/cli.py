@@ -157,8 +157,8 @@ def export_command(
         return
     from polars_export.terminal import progress, summary  # noqa: PLC0415 - loads rich, as above
 
-    with progress() as watch:
-        report = export(sources, output, export_options, watch=watch)
+    with progress() as on_progress:
+        report = export(sources, output, export_options, on_progress=on_progress)
         _ignore_interrupts()  # to stop now would undo nothing
     summary(report)
 

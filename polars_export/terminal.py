@@ -14,7 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from polars_export.execution.run_state import OnProgress
+    from polars_export.execution.run_state import ExportProgress
     from polars_export.report import ExportReport
 
 __all__ = ["progress", "summary"]
@@ -24,7 +24,7 @@ _NAMED_FILES = 10
 
 
 @contextmanager
-def progress() -> Iterator[OnProgress]:
+def progress() -> Iterator[ExportProgress]:
     """Show bytes and traces read, the rate and the time left; hand out what is to be told of them."""
     columns = (
         TextColumn("{task.fields[traces]:,} traces"),
@@ -36,10 +36,10 @@ def progress() -> Iterator[OnProgress]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task("export", total=None, traces=0)
 
-        def watch(bytes_read: int, bytes_total: int | None, traces: int) -> None:
+        def on_progress(bytes_read: int, bytes_total: int | None, traces: int) -> None:
             display.update(task, completed=bytes_read, total=bytes_total, traces=traces)
 
-        yield watch
+        yield on_progress
 
 
 def summary(report: ExportReport) -> None:

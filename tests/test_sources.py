@@ -378,7 +378,7 @@ def test_progress_grows_to_the_size_of_the_sources(
     size = sum(path.stat().st_size for path in sources.iterdir())
     progress: list[tuple[int, int | None, int]] = []
     options = pe.ExportOptions(name)
-    report = pe.export(sources, tmp_path / "out.jsonl", options, watch=lambda *so_far: progress.append(so_far))
+    report = pe.export(sources, tmp_path / "out.jsonl", options, on_progress=lambda *so_far: progress.append(so_far))
     assert progress[-1] == (size, size, 24)
     assert progress == sorted(progress)
     assert len(progress) > 10
@@ -388,5 +388,5 @@ def test_progress_grows_to_the_size_of_the_sources(
 def test_what_is_piped_has_no_known_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(LINES))))
     progress: list[tuple[int, int | None, int]] = []
-    pe.export("-", tmp_path / "out.jsonl", watch=lambda *so_far: progress.append(so_far))
+    pe.export("-", tmp_path / "out.jsonl", on_progress=lambda *so_far: progress.append(so_far))
     assert (progress[-1][1], progress[-1][2]) == (None, 2)

@@ -14,14 +14,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pytest
 
 import polars_export as pe
 from polars_export.execution.process_executor import ProcessExecutor
-from polars_export.execution.tasks import Job, PartTask
+from polars_export.execution.tasks import CheckPart, Job, ScanPart, Task
 from polars_export.inputs.find import find_sources
 from polars_export.pipeline import stages
 from polars_export.sources import segments, window
@@ -32,6 +32,11 @@ from tests.faults.processes import at_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from polars_export.execution.executor import Executor
+    from polars_export.execution.tasks import ScannedPart
+
+Result = TypeVar("Result")
 
 Json = dict[str, Any]
 
@@ -192,32 +197,28 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_no_more_processes_are_started_than_there_are_parts(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def crew(_job: Job, processes: int) -> None:
-        asked.append(processes)
+    def executor(_job: Job, workers: int) -> Executor:
+        asked.append(workers)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_module, "crew", crew)
     for part_bytes, workers in ((ONE_PART, 8), (SMALL_PARTS, 3), (SMALL_PARTS, 1000)):
         monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
         with pytest.raises(KeyboardInterrupt):
-            pe.export(store, store.parent / "out.jsonl", pe.ExportOptions(workers=workers))
+            pe.export(store, store.parent / "out.jsonl", pe.ExportOptions(workers=workers), executor=executor)
     assert asked == [1, 3, len(list(parts_of(find_sources(store))))]
     assert not list(store.parent.glob(".polars-export-*"))
 
 
-def test_what_is_piped_is_read_by_the_process_that_it_was_given_to(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crew(_job: Job, processes: int) -> None:
-        assert processes == 1
+def test_what_is_piped_is_read_by_the_process_that_it_was_given_to(store: Path, tmp_path: Path) -> None:
+    def executor(_job: Job, workers: int) -> Executor:
+        assert workers == 1
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_module, "crew", crew)
     os.mkfifo(tmp_path / "pipe")
     with (store / "b.jsonl").open("rb") as file:
         for piped in ("-", tmp_path / "pipe", f"/dev/fd/{file.fileno()}"):
             with pytest.raises(KeyboardInterrupt):
-                pe.export([store, piped], tmp_path / "out.jsonl", pe.ExportOptions(workers=3))
+                pe.export([store, piped], tmp_path / "out.jsonl", pe.ExportOptions(workers=3), executor=executor)
 
 
 # What is wrong with a trace: content that only its export needs, and what decides whether it is exported.
@@ -289,12 +290,18 @@ class TwoWorkers:
     workers: ProcessExecutor
     folder: Path
 
-    def map(self, method: str, names: Iterable[str]) -> Iterator[Any]:
-        return self.workers.map(method, (self._task(name) for name in names), lambda *_: None)
+    def scan(self, names: Iterable[str]) -> Iterator[ScannedPart]:
+        return self.run(ScanPart(0, self._part(name)) for name in names)
 
-    def _task(self, name: str) -> PartTask:
+    def check(self, names: Iterable[str]) -> Iterator[None]:
+        return self.run(CheckPart(self._part(name)) for name in names)
+
+    def run(self, tasks: Iterable[Task[Result]]) -> Iterator[Result]:
+        return self.workers.run(tasks, lambda *_: None)
+
+    def _part(self, name: str) -> segments.Part:
         path = self.folder / f"{name}.jsonl"
-        return PartTask(0, (segments.Segment(0, str(path), size=path.stat().st_size),))
+        return (segments.Segment(0, str(path), size=path.stat().st_size),)
 
 
 @pytest.fixture(scope="module")
@@ -308,13 +315,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
     job = Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=folder)
     with ProcessExecutor(job, 2) as workers:
         made = TwoWorkers(workers, folder)
-        assert list(made.map("check_part", ["good"] * 2)) == [None, None]
+        assert list(made.check(["good"] * 2)) == [None, None]
         yield made
 
 
 @needs_proc
 def test_results_come_in_the_order_of_the_tasks(two: TwoWorkers) -> None:
-    scanned = two.map("scan_part", ["large", "good", "good", "large", "good"])
+    scanned = two.scan(["large", "good", "good", "large", "good"])
     assert [part.account.tally.traces_read for part in scanned] == [1_000, 1, 1, 1_000, 1]
 
 
@@ -327,7 +334,7 @@ def test_few_tasks_are_taken_before_the_first_result_is(two: TwoWorkers) -> None
             taken.append(name)
             yield name
 
-    results = two.map("check_part", names())
+    results = two.check(names())
     next(results)
     assert 2 <= len(taken) <= 7
     assert len(list(results)) == 50
@@ -336,10 +343,10 @@ def test_few_tasks_are_taken_before_the_first_result_is(two: TwoWorkers) -> None
 @needs_proc
 def test_an_error_leaves_no_answer_behind_for_the_next_tasks(two: TwoWorkers) -> None:
     with pytest.raises(pe.BadRecordError, match=r"bad\.jsonl:1"):
-        list(two.map("scan_part", ["bad", "late"]))
+        list(two.scan(["bad", "late"]))
     with pytest.raises(pe.BadRecordError, match=r"content\.jsonl:1"):
-        list(two.map("check_part", ["content", "good"]))
-    assert list(two.map("check_part", ["good"] * 3)) == [None] * 3
+        list(two.check(["content", "good"]))
+    assert list(two.check(["good"] * 3)) == [None] * 3
 
 
 @needs_proc
@@ -347,12 +354,12 @@ def test_an_error_does_not_wait_for_what_others_do(two: TwoWorkers) -> None:
     pipe = two.folder / "pipe.jsonl"
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as threads:
-        failing = threads.submit(list, two.map("scan_part", ["bad", "pipe"]))
+        failing = threads.submit(list, two.scan(["bad", "pipe"]))
         try:
             assert isinstance(failing.exception(300), pe.BadRecordError)
         finally:
             pipe.write_bytes((two.folder / "good.jsonl").read_bytes())  # which the other one waits for
-    assert list(two.map("check_part", ["good"] * 3)) == [None] * 3
+    assert list(two.check(["good"] * 3)) == [None] * 3
 
 
 @needs_proc
@@ -373,10 +380,8 @@ def test_workers_that_cannot_be_told_what_to_do_are_ended(
 
 @needs_proc
 def test_a_defect_is_shown_where_the_export_was_started(two: TwoWorkers) -> None:
-    with pytest.raises(
-        RuntimeError, match=r"(?s)a worker process failed:\nTraceback .*AttributeError: .*no_such_method"
-    ):
-        list(two.map("no_such_method", ["good"]))
+    with pytest.raises(RuntimeError, match=r"(?s)a worker process failed:\nTraceback .*TypeError: unknown task Task"):
+        list(two.run([Task()]))
 
 
 @needs_proc
@@ -385,12 +390,12 @@ def test_a_worker_that_is_killed_is_an_error(store: Path, tmp_path: Path) -> Non
     output.write_bytes(b"old")
     others = children(os.getpid())
 
-    def watch(_read: int, _total: int | None, _traces: int) -> None:
+    def on_progress(_read: int, _total: int | None, _traces: int) -> None:
         for child in sorted(children(os.getpid()) - others)[:1]:
             os.kill(child, signal.SIGKILL)
 
     with pytest.raises(pe.WorkerError, match=r"killed by signal 9, and the output is as it was; .* --workers") as e:
-        pe.export([store] * 5, output, pe.ExportOptions(workers=2), watch=watch)
+        pe.export([store] * 5, output, pe.ExportOptions(workers=2), on_progress=on_progress)
     assert (e.value.status, e.value.exit_status) == (-9, 5)
     assert output.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]

@@ -139,11 +139,11 @@ def test_an_output_that_is_one_of_the_sources_is_refused(tmp_path: Path) -> None
 
 
 def test_the_caller_s_own_errors_pass_through(tmp_path: Path) -> None:
-    def watch(_read: int, _total: int | None, _traces: int) -> None:
+    def on_progress(_read: int, _total: int | None, _traces: int) -> None:
         raise OSError("mine")
 
     with pytest.raises(OSError, match="mine"):
-        pe.export(SAMPLE, tmp_path / "out.jsonl", watch=watch)
+        pe.export(SAMPLE, tmp_path / "out.jsonl", on_progress=on_progress)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,10 +162,10 @@ def test_the_output_has_the_permissions_of_anything_new(tmp_path: Path) -> None:
 def test_nobody_else_sees_what_is_under_way(tmp_path: Path) -> None:
     seen: set[int] = set()
 
-    def watch(_read: int, _total: int | None, _traces: int) -> None:
+    def on_progress(_read: int, _total: int | None, _traces: int) -> None:
         seen.update(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir())
 
-    pe.export(SAMPLE, tmp_path / "out.jsonl", watch=watch)
+    pe.export(SAMPLE, tmp_path / "out.jsonl", on_progress=on_progress)
     assert seen == {0o700}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.execution.tasks import ChosenTask
+from polars_export.execution.tasks import RenderSelection
 from polars_export.pipeline.stages import filter_by_margin
 from polars_export.selection.pairs import pairs
 from polars_export.sources import segments
@@ -28,7 +28,7 @@ _TRACES_AT_ONCE = 250_000
 
 def choose(
     parts: Sequence[pl.DataFrame], stored: dict[int, StoredSource], options: ExportOptions, tally: Counters
-) -> Iterator[ChosenTask]:
+) -> Iterator[RenderSelection]:
     """Yield the pairs that the traces of all parts make, cut into tasks of about equal size."""
     traces = pl.concat(parts)
     sides = filter_by_margin(_sides(traces), options, tally)
@@ -36,7 +36,7 @@ def choose(
     places = traces.select("source", "offset", "length")[rows]
     for number, some in enumerate(_cut(places)):
         sources = some["source"].unique()
-        yield ChosenTask(number, some, {source: stored[source] for source in sources})
+        yield RenderSelection(number, some, {source: stored[source] for source in sources})
 
 
 def _sides(traces: pl.DataFrame) -> pl.DataFrame:

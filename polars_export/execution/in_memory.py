@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
-from polars_export.inputs.eval_results.decoder import pause_gc
 from polars_export.inputs.reader import objects_chunk
 from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.counters import Counters
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.stages import ThresholdReader, paired, prompted
+from polars_export.process import pause_gc
 from polars_export.prompts.side_inputs import load_side_inputs
 from polars_export.writers.jsonlines import encode
 

@@ -7,7 +7,7 @@ import secrets
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from polars_export.execution.tasks import PartTask
+from polars_export.execution.tasks import RenderPart, RenderSelection
 from polars_export.sources import segments
 from polars_export.sources.fingerprint import boot_id, fingerprint
 from polars_export.writers.append_log import AppendLog
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from polars_export.execution.tasks import ChosenTask, RenderedPart
+    from polars_export.execution.tasks import RenderedPart
     from polars_export.options import ExportOptions
 
-__all__ = ["Entry", "Journal", "Task", "job_key"]
+__all__ = ["Entry", "Journal", "RenderTask", "job_key"]
 
-Task: TypeAlias = "PartTask | ChosenTask"
+RenderTask: TypeAlias = RenderPart | RenderSelection
 
 
 class Entry(NamedTuple):
@@ -51,13 +51,13 @@ class Journal:
         self._file = AppendLog(path) if path else None
         self._taken_up = resumed
 
-    def done(self, tasks: Iterable[Task]) -> tuple[list[tuple[Task, Entry]], Iterator[Task]]:
+    def done(self, tasks: Iterable[RenderTask]) -> tuple[list[tuple[RenderTask, Entry]], Iterator[RenderTask]]:
         """Return what was done of some tasks, from the first on, and the tasks that are left to do.
 
         A task whose sources have changed since is left to do, and so are all behind it.
         """
         left = iter(tasks)
-        done: list[tuple[Task, Entry]] = []
+        done: list[tuple[RenderTask, Entry]] = []
         if not self._taken_up or self._file is None:
             return done, left
         end = 0
@@ -71,11 +71,11 @@ class Journal:
         self._file.cut(end)
         return done, left
 
-    def key_of(self, task: Task) -> str | None:
+    def key_of(self, task: RenderTask) -> str | None:
         """Return what tells all that decides on the bytes of a part; None where that cannot be told."""
         if self._file is None:
             return None
-        if isinstance(task, PartTask):
+        if isinstance(task, RenderPart):
             paths, work = [segment.path for segment in task.part], repr(task)
         else:
             paths, work = [stored.source for _, stored in sorted(task.stored.items())], repr(task.places.rows())

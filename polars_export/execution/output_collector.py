@@ -14,8 +14,8 @@ from polars_export.writers.rejects import RejectsFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from polars_export.execution.journal import Task
-    from polars_export.execution.process_executor import Executor
+    from polars_export.execution.executor import Executor
+    from polars_export.execution.journal import RenderTask
     from polars_export.execution.run_state import RunState
     from polars_export.execution.tasks import PartAccount, RenderedPart
     from polars_export.writers import Output
@@ -48,19 +48,19 @@ class OutputCollector:
         self._set_aside(part)
         self._account.add(part)
 
-    def rendered(self, method: str, tasks: Iterable[Task], workers: Executor) -> None:
+    def render(self, tasks: Iterable[RenderTask], executor: Executor) -> None:
         """Have tasks done, but for those that were done before, and take what they make."""
         with os_errors_reported(self._output):
             left = self._take_over(tasks)
         keys: deque[str | None] = deque()
-        for part in workers.map(method, self._noted(left, keys), self._account.told):
+        for part in executor.run(self._noted(left, keys), self._account.told):
             self._opened.writer.add(blocks_of(part.path, part.blocks))
             rejected = self._set_aside(part.account)
             self._count(part)
             with os_errors_reported(self._output):
                 self._journal.add(keys.popleft(), part, rejected)
 
-    def _take_over(self, tasks: Iterable[Task]) -> Iterator[Task]:
+    def _take_over(self, tasks: Iterable[RenderTask]) -> Iterator[RenderTask]:
         """Take what was done, and return the tasks that are left."""
         done, left = self._journal.done(tasks)
         if self._account.rejects:
@@ -76,7 +76,7 @@ class OutputCollector:
         self._opened.files.end_replay()
         return left
 
-    def _noted(self, tasks: Iterable[Task], keys: deque[str | None]) -> Iterator[Task]:
+    def _noted(self, tasks: Iterable[RenderTask], keys: deque[str | None]) -> Iterator[RenderTask]:
         """Yield tasks, and note their keys before the sources are read; the results come in the same order."""
         for task in tasks:
             keys.append(self._journal.key_of(task))

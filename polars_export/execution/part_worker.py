@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import polars as pl
 import pyarrow as pa
@@ -11,9 +11,19 @@ import pyarrow as pa
 from polars_export.errors import InputError, SourceError
 from polars_export.execution.quarantine import Quarantine, RaiseFirst, raise_first
 from polars_export.execution.repository import describe, splits_of
-from polars_export.execution.tasks import PartAccount, RenderedPart, ScannedPart, add_lines
+from polars_export.execution.tasks import (
+    CheckPart,
+    DescribeDataset,
+    PartAccount,
+    RenderedPart,
+    RenderPart,
+    RenderSelection,
+    ScannedPart,
+    ScanPart,
+    add_lines,
+)
 from polars_export.formats import record_format
-from polars_export.inputs.eval_results.decoder import TraceDecoder, pause_gc
+from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder
 from polars_export.inputs.reader import ReadLimits, SourceReader
 from polars_export.options import Target, TrainingFormat
@@ -27,6 +37,7 @@ from polars_export.pipeline.stages import (
     prompted_traces,
     scored,
 )
+from polars_export.process import pause_gc
 from polars_export.prompts.side_inputs import load_side_inputs
 from polars_export.report import DropReason
 from polars_export.selection.case_key import case_hash
@@ -45,9 +56,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from polars_export.execution.process_executor import OnProgress
     from polars_export.execution.quarantine import Rejects
-    from polars_export.execution.tasks import ChosenTask, Description, Job, PartTask
+    from polars_export.execution.tasks import Job, OnProgress, Task
     from polars_export.pipeline.counters import Counters
     from polars_export.pipeline.render import RenderedBatch
     from polars_export.prompts.join import SideInputs
@@ -55,6 +65,8 @@ if TYPE_CHECKING:
     from polars_export.sources.segments import Part, Segment
 
 __all__ = ["PartWorker"]
+
+_Result = TypeVar("_Result")
 
 _PLACES = {"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32}
 _SCANNED = _PLACES | {"score": pl.Float64, "case_high": pl.UInt64, "case_low": pl.UInt64}
@@ -82,7 +94,30 @@ class PartWorker:
         self._qualifying = ThresholdReader(job.options)
         self._known: SideInputs | None = None
 
-    def render_part(self, task: PartTask, told: OnProgress) -> RenderedPart:
+    def run(self, task: Task[_Result], on_progress: OnProgress) -> _Result:
+        """Run a task of the job.
+
+        Raises:
+            InputError: A source or a record cannot be used.
+            OutputError: The files of the part could not be written.
+        """
+        result: object = None
+        match task:
+            case RenderPart():
+                result = self._render_part(task, on_progress)
+            case ScanPart():
+                result = self._scan_part(task, on_progress)
+            case RenderSelection():
+                result = self._render_selection(task)
+            case CheckPart():
+                self._check_part(task)
+            case DescribeDataset():
+                result = describe(task, self._options, self._encoding)
+            case _:
+                raise TypeError(f"unknown task {type(task).__name__}")
+        return cast("_Result", result)  # each task says in its type what it results in
+
+    def _render_part(self, task: RenderPart, told: OnProgress) -> RenderedPart:
         """Render the traces of a part; of a format without pairs.
 
         Raises:
@@ -97,18 +132,17 @@ class PartWorker:
                 tables = prompted(tables, context, self._options, tally)
             return self._written(task.number, tables, account)
 
-    def render_chosen(self, task: ChosenTask, told: OnProgress) -> RenderedPart:
+    def _render_selection(self, task: RenderSelection) -> RenderedPart:
         """Render pairs that were chosen among all traces.
 
         Raises:
             InputError: A record cannot be used, or a source has changed.
             OutputError: The part could not be written.
         """
-        del told  # these bytes have been counted
         with pause_gc():
             return self._written(task.number, self._chosen(task), PartAccount())
 
-    def scan_part(self, task: PartTask, told: OnProgress) -> ScannedPart:
+    def _scan_part(self, task: ScanPart, told: OnProgress) -> ScannedPart:
         """Return what decides on the choice among all traces.
 
         Raises:
@@ -136,22 +170,16 @@ class PartWorker:
                 eligible.append(self._eligible(rows, places, account.tally))
             return ScannedPart(pl.concat(eligible), stored, account)
 
-    def check_part(self, task: PartTask, told: OnProgress) -> None:
+    def _check_part(self, task: CheckPart) -> None:
         """Decode every trace of a part in full.
 
         Raises:
             InputError: The first thing that cannot be used.
         """
-        del told
         decoder = TraceDecoder(projection_of(self._options))
         account, rejects = PartAccount(), RaiseFirst()
         for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None, again=True):
             rejects.records(account.tally, decoder.decode_with_headroom(chunk))
-
-    def describe(self, facts: Description, told: OnProgress) -> dict[str, str]:
-        """Return what stands beside the data of a dataset repository, by the file's name."""
-        del told
-        return describe(facts, self._options, self._encoding)
 
     def _context(self) -> SideInputs | None:
         if self._options.target is Target.REFERENCE:
@@ -213,7 +241,7 @@ class PartWorker:
             *_PLACES, "score", case_high=halves.gather_every(2), case_low=halves.gather_every(2, offset=1)
         )
 
-    def _chosen(self, task: ChosenTask) -> Iterator[Tables]:
+    def _chosen(self, task: RenderSelection) -> Iterator[Tables]:
         """Yield the traces of pairs, with their prompts, a batch at a time."""
         detail, context = projection_of(self._options), self._context()
         decoder = TraceDecoder(detail)

@@ -1,203 +1,144 @@
-"""Who does the work of an export: this process, or as many others as there are available_cpus."""
+"""Run tasks in processes of this machine."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import traceback
 from collections import deque
-from contextlib import contextmanager
-from importlib import import_module
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, cast
 
-from polars_export.errors import ExportError, WorkerError
-from polars_export.inputs.eval_results.decoder import pause_gc
-from polars_export.process import without_numpy
+from polars_export.errors import WorkerError
+from polars_export.execution.worker_messages import Failed, Progressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from polars_export.execution.tasks import Job
+    from polars_export.execution.tasks import Job, OnProgress, Task
+    from polars_export.execution.worker_messages import Finished, Message
 
-__all__ = ["Executor", "ProcessExecutor", "crew", "preserve_sigint", "available_cpus"]
+__all__ = ["ProcessExecutor"]
 
-OnProgress: TypeAlias = "Callable[[int, int], None]"
-"""Is told the bytes and the traces that have been read since it was told last."""
+_Result = TypeVar("_Result")
 
 _AHEAD = 2
-"""Tasks for each process that may be under way or done before the oldest is taken: what waits on disk is bounded."""
+"""Tasks for each process whose results may wait for that of an earlier task: what waits on disk is bounded."""
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_COMMAND = "from polars_export.execution.worker_process import main; main()"
+"""As `-m` would run that module, but without the 10 ms that `runpy` takes to find it."""
 
-_COMMAND = "from polars_export.execution.process_executor import serve; serve()"
 _ENVIRONMENT = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1"}
-"""One thread for each process: there are as many processes as available_cpus."""
+"""One thread for each process: there are as many processes as processors."""
 
 
-class Executor(Protocol):
-    """Does tasks: calls of a method of `work.PartWorker`, by its name."""
-
-    def map(self, method: str, tasks: Iterable[Any], told: OnProgress) -> Iterator[Any]:
-        """Yield what the method returns for each task, in the order of the tasks.
-
-        Raises:
-            ExportError: What the first task that fails raises.
-        """
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-def crew(job: Job, processes: int) -> Executor:
-    """Return who does the work of a job; this process alone if that is but one."""
-    return ProcessExecutor(job, processes) if processes > 1 else _Alone(job)
-
-
-def available_cpus() -> int:
-    """Return how many available_cpus this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Alone:
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._workshop: Any = None
-
-    def map(self, method: str, tasks: Iterable[Any], told: OnProgress) -> Iterator[Any]:
-        if self._workshop is None:
-            with preserve_sigint():
-                self._workshop = _open_workshop(self._job)
-        for task in tasks:
-            yield getattr(self._workshop, method)(task, told)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-@contextmanager
-def preserve_sigint() -> Iterator[None]:
-    """Put back the handler of interrupts that Polars replaces as it is loaded: with its own, a read would wait on."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        is_own = handler is not None and handler is not signal.default_int_handler
-        if is_own and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
-
-
-class _Process(NamedTuple):
+class _Worker(NamedTuple):
     process: subprocess.Popen[bytes]
     connection: Connection
 
 
 class ProcessExecutor:
-    """Processes that are told what to do over a socket each.
+    """Sends tasks to processes, over a socket each, and receives the results.
 
-    They are started as commands of their own: they share no threads with this process, and unlike those of
+    The processes are started as commands of their own: they share no threads with this process, and unlike those of
     `multiprocessing` they do not run the user's script again.
+
+    Raises:
+        WorkerError: A process could not be started.
     """
 
     def __init__(self, job: Job, processes: int) -> None:
-        self._processes: list[_Process] = []
-        self._busy: dict[Connection, int] = {}
+        self._workers: list[_Worker] = []
+        self._running: dict[Connection, int] = {}  # the number of the task that the worker at its other end runs
         try:
             for _ in range(processes):
-                self._processes.append(_start())
-            for _, connection in self._processes:
-                self._send(connection, job)
+                self._workers.append(_start_worker())
+            for worker in self._workers:
+                self._send(worker.connection, job)
         except OSError as error:  # no more files, processes or memory
-            self._end()
+            self._stop()
             raise WorkerError(None, error.strerror or str(error)) from error
         except BaseException:
-            self._end()
+            self._stop()
             raise
 
-    def map(self, method: str, tasks: Iterable[Any], told: OnProgress) -> Iterator[Any]:
-        """Yield what the method returns for each task, in the order of the tasks.
+    def run(self, tasks: Iterable[Task[_Result]], on_progress: OnProgress) -> Iterator[_Result]:
+        """Yield the result of each task, in the order of the tasks.
 
         Raises:
-            ExportError: What the first task that fails raises; others may be under way yet.
+            ExportError: The first task in order that failed raised it; later tasks may still run.
             WorkerError: A process ended.
         """
-        self._finish()
-        waiting, busy = enumerate(tasks), self._busy
-        order: deque[int] = deque()  # the tasks handed out whose results have not been taken
-        done: dict[int, Any] = {}
-        idle = [connection for _, connection in self._processes]
+        self._finish_running()
+        numbered = enumerate(tasks)
+        pending: deque[int] = deque()  # the tasks sent whose results have not been yielded, in order
+        done: dict[int, Finished | Failed] = {}
+        idle = [worker.connection for worker in self._workers]
+        most_pending = (1 + _AHEAD) * len(self._workers)
         while True:
-            while idle and len(order) < (_AHEAD + 1) * len(self._processes) and (task := next(waiting, None)):
-                connection = idle.pop()
-                self._send(connection, (method, task[1]))
-                busy[connection] = task[0]
-                order.append(task[0])
-            if not order:
+            while idle and len(pending) < most_pending and (following := next(numbered, None)):
+                number, task = following
+                self._send(idle[-1], task)
+                self._running[idle.pop()] = number
+                pending.append(number)
+            if not pending:
                 return
-            if order[0] in done:
-                result = done.pop(order.popleft())
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
+            if pending[0] in done:
+                outcome = done.pop(pending.popleft())
+                if isinstance(outcome, Failed):
+                    raise outcome.error
+                yield cast("_Result", outcome.result)  # the worker has no types
                 continue
-            for connection in cast("list[Connection]", wait(busy)):
-                kind, value = self._receive(connection)
-                if kind == "told":
-                    told(*value)
+            for connection in cast("list[Connection]", wait(self._running)):
+                message = self._receive(connection)
+                if isinstance(message, Progressed):
+                    on_progress(message.bytes_read, message.traces)
                 else:
-                    done[busy.pop(connection)] = value
+                    done[self._running.pop(connection)] = message
                     idle.append(connection)
 
-    def _finish(self) -> None:
-        """Wait for what is under way since an error, so that its results are not taken for those of the next tasks."""
-        for connection in self._busy:
-            while self._receive(connection)[0] == "told":
+    def _finish_running(self) -> None:
+        """Drop the results of tasks that still run since an error, so that they do not pass for those of the next."""
+        for connection in self._running:
+            while isinstance(self._receive(connection), Progressed):
                 pass
-        self._busy.clear()
+        self._running.clear()
 
     def _send(self, connection: Connection, message: object) -> None:
         try:
             connection.send(message)
         except OSError:
-            raise self._ended(connection) from None
+            raise self._error_of(connection) from None
 
-    def _receive(self, connection: Connection) -> tuple[str, Any]:
+    def _receive(self, connection: Connection) -> Message:
         try:
-            message: tuple[str, Any] = connection.recv()
+            message: Message = connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
-            raise self._ended(connection) from None
+            raise self._error_of(connection) from None
         return message
 
-    def _ended(self, connection: Connection) -> WorkerError:
-        process = next(process for process, theirs in self._processes if theirs is connection)
+    def _error_of(self, connection: Connection) -> WorkerError:
+        """Return the error for a worker whose connection was lost."""
+        process = next(worker.process for worker in self._workers if worker.connection is connection)
         return WorkerError(process.wait())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._end()
+        self._stop()
 
-    def _end(self) -> None:
-        for process, connection in self._processes:
+    def _stop(self) -> None:
+        for process, connection in self._workers:
             connection.close()
             process.kill()
-        for process, _ in self._processes:
+        for process, _ in self._workers:
             process.wait()
 
 
-def _start() -> _Process:
+def _start_worker() -> _Worker:
     ours, theirs = socket.socketpair()
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109 - as a string
     with ours, theirs:
@@ -208,44 +149,4 @@ def _start() -> _Process:
             process_group=0,  # what interrupts this process must not interrupt them: they are ended by it
             env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
         )
-        return _Process(process, Connection(ours.detach()))
-
-
-def serve() -> None:
-    """Do one task after the other until whoever gives them closes the connection: the life of a worker process."""
-    without_numpy()
-    _end_with_parent()
-    connection = Connection(int(sys.argv[1]))
-    try:
-        workshop = _open_workshop(connection.recv())
-        while True:
-            method, task = connection.recv()
-            connection.send(("done", _result(workshop, method, task, connection)))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-
-
-def _end_with_parent() -> None:
-    """End when the process ends that gives the tasks, also if it is killed: nobody would take the results."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux; elsewhere the next message finds the connection closed
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _result(workshop: Any, method: str, task: object, connection: Connection) -> object:  # noqa: ANN401
-    def told(bytes_read: int, traces: int) -> None:
-        connection.send(("told", (bytes_read, traces)))
-
-    try:
-        return getattr(workshop, method)(task, told)
-    except ExportError as error:
-        return error
-    except (BrokenPipeError, ConnectionResetError):
-        raise
-    except Exception:  # noqa: BLE001 - a defect, which the user should see where the export was started
-        return RuntimeError(f"a worker process failed:\n{traceback.format_exc()}")
-
-
-def _open_workshop(job: Job) -> Any:  # noqa: ANN401 - its module loads Polars, which this process may not need
-    with pause_gc():  # of what is imported nothing will be garbage
-        return import_module("polars_export.execution.part_worker").PartWorker(job)
+        return _Worker(process, Connection(ours.detach()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from polars_export.sources.segments import Segment
     from polars_export.writers.rejects import PartRejects
 
-__all__ = ["Rejects", "Quarantine", "RaiseFirst", "raise_first"]
+__all__ = ["Quarantine", "RaiseFirst", "Rejects", "raise_first"]
 
 
 class Rejects(Protocol):

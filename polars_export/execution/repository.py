@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from polars_export.execution.tasks import Description
+    from polars_export.execution.tasks import DescribeDataset
     from polars_export.options import ExportOptions
     from polars_export.pipeline.render import RenderedBatch
     from polars_export.writers.blocks import Encoding
@@ -62,7 +62,7 @@ def _share(case: tuple[str | None, str], seed: int) -> float:
     return int.from_bytes(case_hash(case, 7, seed)) / 2**56
 
 
-def describe(facts: Description, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
+def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
     """Return the texts of the card, the manifest and, for LLaMA-Factory, `dataset_info.json`, by the file's name."""
     report = facts.report
     counts: dict[str, int | dict[str, int]] = {
@@ -87,7 +87,7 @@ def describe(facts: Description, options: ExportOptions, encoding: Encoding) -> 
     return texts
 
 
-def _card_facts(facts: Description, options: ExportOptions, encoding: Encoding) -> CardFacts:
+def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> CardFacts:
     report, seen = facts.report, facts.seen
     return CardFacts(
         title=os.path.basename(os.path.abspath(report.output)),  # noqa: PTH100, PTH119 - a name, no file

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from polars_export.execution.tasks import Lines, PartAccount
 
-__all__ = ["RunState", "OnProgress"]
+__all__ = ["ExportProgress", "RunState"]
 
-OnProgress: TypeAlias = Callable[[int, int | None, int], None]
+ExportProgress: TypeAlias = Callable[[int, int | None, int], None]
 """Is told, again and again, the bytes read, the bytes in all (None if not known) and the traces read."""
 
 
@@ -29,7 +29,7 @@ class RunState:
     """The account of an export: what its sources are, and what became of that which has been read."""
 
     sources: Sequence[tuple[str, int]]
-    watch: OnProgress | None
+    on_progress: ExportProgress | None
     rejects: str | None
     piped: bool = field(init=False)
     bytes_stored: int = field(init=False)
@@ -56,8 +56,8 @@ class RunState:
         """Take note of progress."""
         self.bytes_read += bytes_read
         self.traces_read += traces
-        if self.watch:
-            self.watch(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
+        if self.on_progress:
+            self.on_progress(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
 
     def report(self, output: str) -> ExportReport:
         """Return the account as a user sees it."""

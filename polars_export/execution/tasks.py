@@ -1,9 +1,13 @@
-"""What the processes of an export are told."""
+"""What is to be done of an export, cut into tasks, and what each task results in.
+
+Tasks and results travel between processes. They are plain data, and this module loads neither Polars nor pyarrow.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from polars_export.pipeline.counters import Counters
 
@@ -19,15 +23,29 @@ if TYPE_CHECKING:
     from polars_export.writers.dataset_repository import Shard
     from polars_export.writers.file_assembler import Block
 
-__all__ = ["ChosenTask", "Description", "Job", "PartAccount", "PartTask", "RenderedPart", "ScannedPart"]
+__all__ = [
+    "CheckPart",
+    "DescribeDataset",
+    "Job",
+    "Lines",
+    "OnProgress",
+    "PartAccount",
+    "RenderPart",
+    "RenderSelection",
+    "RenderedPart",
+    "ScanPart",
+    "ScannedPart",
+    "Task",
+    "add_lines",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One export.
+    """One export: what all of its tasks have in common.
 
     Attributes:
-        eval_sets: The files with the prompts, where the records hold such.
+        eval_sets: The files with the prompts; none where the records hold no prompts.
         options: What to export.
         output: The name of the output.
         into_directory: Whether that is a dataset repository.
@@ -41,42 +59,8 @@ class Job:
     parts: Path
 
 
-class PartTask(NamedTuple):
-    """A part to be read, and its number among all."""
-
-    number: int
-    part: Part
-
-    @property
-    def size(self) -> int:
-        """Return the bytes that are read for the first time."""
-        return sum(segment.size for segment in self.part)
-
-
-class ChosenTask(NamedTuple):
-    """Pairs to be read again, and their number among all parts.
-
-    `places` is a Polars frame with one row per trace, chosen, rejected, chosen, rejected, and so on: `source`, `offset`
-    and `length`. `stored` has the sources that occur.
-    """
-
-    number: int
-    places: Any
-    stored: dict[int, StoredSource]
-
-    @property
-    def size(self) -> int:
-        """Return the bytes that are read for the first time: none."""
-        return 0
-
-
-class Description(NamedTuple):
-    """What is told of a finished dataset: the path and size of its sources, its shards, its account, its traces."""
-
-    sources: Sequence[tuple[str, int | None]]
-    shards: Sequence[Shard]
-    report: ExportReport
-    seen: CardStatistics
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called by a task with the bytes and the traces that it has read since it called last."""
 
 
 Lines: TypeAlias = dict[int, int | None]
@@ -98,7 +82,7 @@ class PartAccount:
         tally: The counts.
         passed_over: Sources without traces, with what they hold.
         lines: The lines read.
-        rejects: File with the records that cannot be used, their lines counted from the first one read; None without.
+        rejects: File with the invalid records, their lines counted from the first one read; None without.
     """
 
     tally: Counters = field(default_factory=Counters)
@@ -126,3 +110,78 @@ class ScannedPart(NamedTuple):
     traces: Any
     stored: dict[int, StoredSource]
     account: PartAccount
+
+
+_Result_co = TypeVar("_Result_co", covariant=True)
+
+
+class Task(Generic[_Result_co]):
+    """Something that `PartWorker.run` can do; the type parameter is what it results in."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RenderPart(Task[RenderedPart]):
+    """Read a part and render its qualifying traces. `number` is the part's place among all."""
+
+    number: int
+    part: Part
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        return sum(segment.size for segment in self.part)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPart(Task[ScannedPart]):
+    """Read of a part what decides on a choice among all traces. `number` is the part's place among all."""
+
+    number: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPart(Task[None]):
+    """Decode every trace of a part in full, to find the first invalid one."""
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSelection(Task[RenderedPart]):
+    """Read chosen traces again and render them.
+
+    Attributes:
+        number: Its place among all such tasks.
+        places: A Polars frame with one row per trace, chosen, rejected, chosen, rejected, and so on: `source`, `offset`
+            and `length`.
+        stored: The sources that occur, by their numbers.
+    """
+
+    number: int
+    places: Any
+    stored: dict[int, StoredSource]
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time: none."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeDataset(Task[dict[str, str]]):
+    """Write the texts of the files that stand beside the data of a dataset repository, by the file's name.
+
+    Attributes:
+        sources: The path and size of each source; None where the size is not known.
+        shards: The files with the data.
+        report: The account.
+        seen: What the card tells of the exported traces.
+    """
+
+    sources: Sequence[tuple[str, int | None]]
+    shards: Sequence[Shard]
+    report: ExportReport
+    seen: CardStatistics

@@ -78,12 +78,12 @@ sys.addaudithook(count)
 
 # Ends the process when it has read a share of the sources.
 _READING = """
-from polars_export import pipeline
-export, share = pipeline.export, float(os.environ["SHARE"])
-def watch(read, total, traces):
+from polars_export.execution import conductor
+export, share = conductor.export, float(os.environ["SHARE"])
+def on_progress(read, total, traces):
     if read >= total * share:
         os.kill(os.getpid(), signal.SIGKILL)
-pipeline.export = lambda *arguments: export(*arguments, watch=watch)
+conductor.export = lambda *arguments: export(*arguments, on_progress=on_progress)
 """
 
 

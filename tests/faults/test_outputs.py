@@ -302,7 +302,7 @@ def test_without_standard_error(redirected: str, name: str, status: int, source:
 def test_a_worker_that_cannot_be_started_is_an_error(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = process_executor._start  # noqa: SLF001 - fails when there are no more files or processes
+    start = process_executor._start_worker  # noqa: SLF001 - fails when there are no more files or processes
     started: list[Any] = []
 
     def starts_one() -> object:
@@ -311,7 +311,7 @@ def test_a_worker_that_cannot_be_started_is_an_error(
         started.append(start())
         return started[0]
 
-    monkeypatch.setattr(process_executor, "_start", starts_one)
+    monkeypatch.setattr(process_executor, "_start_worker", starts_one)
     monkeypatch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     with pytest.raises(pe.WorkerError, match="could not be started: Too many open files; try fewer --workers") as e:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
@@ -19,6 +17,7 @@ from polars_export.inputs.eval_results.records import (
     TraceOutline,
 )
 from polars_export.json_values import Mismatch, describe_value, first_mismatch, parse
+from polars_export.process import pause_gc
 from polars_export.sources.chunk import RAW_BYTES, Origin
 from polars_export.tables.projection import Projection
 
@@ -33,7 +32,6 @@ __all__ = [
     "TraceDecoder",
     "check_case_result",
     "name_unknown_blocks",
-    "pause_gc",
 ]
 
 _T = TypeVar("_T")
@@ -226,15 +224,3 @@ def _items(value: object) -> list[object]:
 
 def _refuse(chunk: Chunk, index: int, mismatch: Mismatch) -> NoReturn:
     raise BadRecordError(chunk.source, chunk.line(index), *mismatch)
-
-
-@contextmanager
-def pause_gc() -> Iterator[None]:
-    """Pause garbage collection: traces are many lists and no cycles, and each pass would walk all of them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
