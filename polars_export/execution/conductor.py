@@ -1,6 +1,7 @@
-"""Conduct an export: cut the sources into parts, have them worked on, and put what comes back into the output.
+"""Conduct an export: find the sources, cut them into tasks, have these run, and collect what comes back.
 
-Nothing here needs Polars or pyarrow before a pair is chosen: while this process hands out work, the others load them.
+This process hands out the work of others. Until it chooses among traces itself, it loads neither Polars nor pyarrow,
+which takes as long as they need to load them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from polars_export.execution.journal import job_key
 from polars_export.execution.output_collector import OutputCollector
 from polars_export.execution.process_executor import ProcessExecutor
 from polars_export.execution.run_state import RunState
-from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart
+from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
 from polars_export.options import ExportOptions, Target, TrainingFormat
 from polars_export.process import preserve_sigint
@@ -29,19 +31,20 @@ from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
+    from polars_export.execution.tasks import Task
     from polars_export.report import ExportReport
-    from polars_export.sources.find import Source, Sources
+    from polars_export.sources.find import FoundFile, Sources
     from polars_export.sources.random_access import StoredSource
     from polars_export.sources.segments import Part
 
-__all__ = ["eval_set_files", "export", "make_executor"]
+__all__ = ["ExportInputs", "export", "find_inputs", "make_executor"]
 
 _LEAST_FOR_PROCESSES = 48 << 20
-"""Bytes of the sources from which on other processes are started, which takes as long as exporting some 50 MB."""
+"""Bytes of the sources from which on other processes run the tasks: to start them takes as long as to export these."""
 
 
 def export(
@@ -55,13 +58,13 @@ def export(
     """Export the traces of some sources to a file or a dataset repository.
 
     Args:
-        sources: ReplayedFiles, directories, globs or `-` for standard input: one or an iterable.
+        sources: Files, directories, globs or `-` for standard input: one or an iterable.
         output: A file whose name ends in `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`; `-` for JSON lines on
-            standard output; or a directory, which becomes a dataset repository. What is there is replaced when the
-            export is complete (a directory only with the option `overwrite`), and left alone if it fails.
+            standard output; or a directory, which becomes a dataset repository. It is replaced when the export is
+            complete (a directory only with the option `overwrite`), and left alone if the export fails.
         options: What to export.
         on_progress: Called again and again with the bytes read, the bytes in all (None if not known), the traces read.
-        executor: Makes what runs the tasks of the export, in place of this process or, for large sources, local ones.
+        executor: Makes what runs the tasks, in place of this process or, where there is much to read, local processes.
 
     Raises:
         InputError: A source or a record cannot be used.
@@ -70,32 +73,75 @@ def export(
         OptionError: The output has no ending that is known, or is among the sources.
         WorkerError: A process was ended from outside.
     """
-    options = options or ExportOptions()
-    output = os.fspath(output)
+    options, output = options or ExportOptions(), os.fspath(output)
+    inputs = find_inputs(sources, options)
+    into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
+    rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
+    plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
+    state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
+    with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
+        parts = list(parts_of(inputs.sources, tolerant=options.skips))
+        side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
+        job = Job(tuple(inputs.eval_sets), options, output, into_directory, opened.parts, side_inputs)
+        workers = min(_worker_count(inputs, state, options), len(parts))
+        with (
+            (executor or make_executor)(job, workers) as running,
+            OutputCollector(output, opened, state) as collector,
+        ):
+            run = _Run(job, parts, running, state, collector)
+            run.render()
+            raise_if_all_skipped(state.skipped_files, inputs.sources)
+            state.counters.raise_if_empty(options.quality_threshold)
+            if isinstance(opened.writer, DatasetWriter):
+                run.describe(opened.writer)
+    return state.report(output)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportInputs:
+    """The files that an export reads.
+
+    Attributes:
+        sources: Those with the traces.
+        searched: The directories in which they were searched for.
+        eval_sets: Those with the prompts.
+        tools: That with the tools.
+        joins_prompts: Whether the records hold prompts and tools.
+    """
+
+    sources: list[FoundFile]
+    searched: list[str]
+    eval_sets: list[str]
+    tools: str | None
+    joins_prompts: bool
+
+    @property
+    def paths(self) -> list[str]:
+        """The files with the traces."""
+        return [source.path for source in self.sources]
+
+    @property
+    def side_inputs(self) -> list[str]:
+        """The files that are read beside the traces."""
+        return [*self.eval_sets, *([self.tools] if self.tools else [])]
+
+    @property
+    def files(self) -> list[str]:
+        """All files."""
+        return [*self.paths, *self.side_inputs]
+
+
+def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
+    """Find what an export reads.
+
+    Raises:
+        SourceError: There is no such file, or a directory holds none.
+    """
     sources = as_list(sources)
     found = find_sources(sources)
-    paths = [source.path for source in found]
-    sets = eval_set_files(sources, options)
-    beside = [*sets, *([options.tools] if options.tools else [])]
-    files = [*paths, *beside]
-    into_directory = check_output(output, files, searched_directories(sources, found), overwrite=options.overwrite)
-    rejects = rejects_path(output, files, into_directory=into_directory) if options.skips else None
-    account = RunState([(path, size_of(path, tolerant=options.skips)) for path in paths], on_progress, rejects)
-    plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
-    with open_output(output, plan, job_key(beside, options), resume=options.resume) as opened:
-        job = Job(tuple(sets), options, output, into_directory, opened.parts)
-        parts = list(parts_of(found, tolerant=options.skips))
-        workers = min(_worker_count(account, beside, options), len(parts))
-        with (executor or make_executor)(job, workers) as running, OutputCollector(output, opened, account) as to:
-            if options.format is TrainingFormat.DPO:
-                _export_pairs(running, parts, options, account, to)
-            else:
-                to.render(starmap(RenderPart, enumerate(parts)), running)
-            raise_if_all_skipped(account.passed_over, found)
-            account.tally.raise_if_empty(options.quality_threshold)
-            if isinstance(opened.writer, DatasetWriter):
-                _describe(running, opened.writer, account.report(output), account)
-    return account.report(output)
+    joins_prompts = options.target is not Target.REFERENCE
+    eval_sets = find_eval_set_files(eval_sets_of(sources, options.prompts)) if joins_prompts else []
+    return ExportInputs(found, searched_directories(sources, found), eval_sets, options.tools, joins_prompts)
 
 
 def make_executor(job: Job, workers: int) -> Executor:
@@ -103,52 +149,77 @@ def make_executor(job: Job, workers: int) -> Executor:
     return ProcessExecutor(job, workers) if workers > 1 else InProcessExecutor(job)
 
 
-def eval_set_files(sources: Sequence[Source], options: ExportOptions) -> list[str]:
-    """Return the files of the eval sets in force; none where the records hold no prompts."""
-    return [] if options.target is Target.REFERENCE else find_eval_set_files(eval_sets_of(sources, options.prompts))
-
-
-def _worker_count(account: RunState, beside: Sequence[str], options: ExportOptions) -> int:
-    if account.piped or any(map(is_piped, beside)):
+def _worker_count(inputs: ExportInputs, state: RunState, options: ExportOptions) -> int:
+    """Return how many workers can read the sources: a pipe belongs to this process."""
+    if state.bytes_stored < _LEAST_FOR_PROCESSES or any(map(is_piped, inputs.files)):
         return 1
-    return 1 if account.bytes_stored < _LEAST_FOR_PROCESSES else options.workers or available_cpus()
+    return options.workers or available_cpus()
 
 
-def _export_pairs(
-    executor: Executor, parts: Sequence[Part], options: ExportOptions, account: RunState, to: OutputCollector
-) -> None:
-    """Skim all traces, choose among them and have the chosen ones rendered.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The tasks of one export, and where their results go."""
 
-    Raises:
-        InputError: What cannot be used first of the sources, if something was met.
-    """
-    with preserve_sigint():
-        from polars_export.execution.choose import choose  # noqa: PLC0415 - Polars is loaded while the others load it too
+    job: Job
+    parts: Sequence[Part]
+    executor: Executor
+    state: RunState
+    collector: OutputCollector
 
-    scanned: list[Any] = []  # frames: see `ScannedPart`
-    stored: dict[int, StoredSource] = {}
-    met = 0
-    try:
-        for part in executor.run(starmap(ScanPart, enumerate(parts)), account.told):
-            scanned.append(part.traces)
-            stored |= part.stored
-            to.scanned(part.account)
-            met += 1
-        if not account.tally.missing:
-            to.render(choose(scanned, stored, options, account.tally), executor)
-    except InputError as error:
-        if options.skips or (account.piped and isinstance(error, SourceError)):
-            raise
-        # A scan reads the outline of all traces before anything reads a trace in full. What is reported is the first
-        # invalid record of the sources all the same.
-        with suppress(SourceError):  # said already, or the source is another by now
-            deque(executor.run(map(CheckPart, parts[: met + 1]), account.told), maxlen=0)
+    def render(self) -> None:
+        """Have all records rendered and written."""
+        if self.job.options.format is TrainingFormat.DPO:
+            self._render_pairs()
+        else:
+            self._store_side_inputs()
+            self.collector.render(starmap(RenderPart, enumerate(self.parts)), self.executor)
+
+    def describe(self, dataset: DatasetWriter) -> None:
+        """Put the card, the manifest and their like beside the data of a finished dataset."""
+        sources = [(path, None if is_piped(path) else size) for path, size in self.state.sources]
+        report = self.state.report(self.job.output)
+        task = DescribeDataset(sources, dataset.finish(), report, self.state.statistics)
+        for texts in self.executor.run([task], self.state.add_progress):
+            for name, text in texts.items():
+                dataset.add_file(name, text)
+
+    def _store_side_inputs(self) -> None:
+        if self.job.side_inputs:
+            self._run_all([StoreSideInputs(self.job.side_inputs)])
+
+    def _render_pairs(self) -> None:
+        """Scan all traces, choose among them and have the chosen ones rendered.
+
+        Raises:
+            InputError: The first thing in the order of the sources that cannot be used.
+        """
+        with preserve_sigint():
+            from polars_export.execution.choose import choose  # noqa: PLC0415 - while the workers load Polars too
+
+        self._store_side_inputs()
+        frames: list[Any] = []  # see `ScannedPart.traces`
+        stored: dict[int, StoredSource] = {}
+        try:
+            for part in self.executor.run(starmap(ScanPart, enumerate(self.parts)), self.state.add_progress):
+                frames.append(part.traces)
+                stored |= part.stored
+                self.collector.add_scanned(part.account)
+            if not self.state.counters.missing:
+                tasks = choose(frames, stored, self.job.options, self.state.counters)
+                self.collector.render(tasks, self.executor)
+        except InputError as error:
+            self._raise_first_error(error, parts_scanned=len(frames))
+
+    def _raise_first_error(self, error: InputError, *, parts_scanned: int) -> None:
+        """Raise the error of the first invalid record: a scan finds it in what it reads, which is not all of a trace.
+
+        Raises:
+            InputError: That one, or the error given if it cannot be found again.
+        """
+        if not self.job.options.skips and not (self.state.piped and isinstance(error, SourceError)):
+            with suppress(SourceError):  # was raised already, or the source has changed since
+                self._run_all(map(CheckPart, self.parts[: parts_scanned + 1]))
         raise error from None
 
-
-def _describe(executor: Executor, dataset: DatasetWriter, report: ExportReport, account: RunState) -> None:
-    sources = [(path, None if is_piped(path) else size) for path, size in account.sources]
-    task = DescribeDataset(sources, dataset.finish(), report, account.seen)
-    for texts in executor.run([task], account.told):
-        for name, text in texts.items():
-            dataset.add_file(name, text)
+    def _run_all(self, tasks: Iterable[Task[None]]) -> None:
+        deque(self.executor.run(tasks, self.state.add_progress), maxlen=0)

@@ -1,4 +1,4 @@
-"""What an output was given, part by part: kept beside it so that an export that was killed can be taken up."""
+"""Which parts an export has written, kept beside its output so that an interrupted export can be resumed."""
 
 from __future__ import annotations
 
@@ -26,50 +26,50 @@ RenderTask: TypeAlias = RenderPart | RenderSelection
 
 
 class Entry(NamedTuple):
-    """A part that the output was given.
+    """A part that is written.
 
     Attributes:
         key: Tells all that decides on its bytes, but for the key of the job.
-        part: What was given.
-        rejected: Bytes that the file of the rejects was given with it.
+        part: What was written.
+        rejected_bytes: Bytes that were appended with it to the file of the invalid records.
     """
 
     key: str
     part: RenderedPart
-    rejected: int
+    rejected_bytes: int
 
 
 class Journal:
-    """The account of an export under way, part by part.
+    """The parts that are written, in order.
 
     Args:
         path: Its file; None to keep none.
-        resumed: Whether that is the file of an export that is taken up.
+        resumed: Whether that is the file of an interrupted export.
     """
 
     def __init__(self, path: Path | None, *, resumed: bool) -> None:
         self._file = AppendLog(path) if path else None
-        self._taken_up = resumed
+        self._resumed = resumed
 
-    def done(self, tasks: Iterable[RenderTask]) -> tuple[list[tuple[RenderTask, Entry]], Iterator[RenderTask]]:
-        """Return what was done of some tasks, from the first on, and the tasks that are left to do.
+    def split(self, tasks: Iterable[RenderTask]) -> tuple[list[tuple[RenderTask, Entry]], Iterator[RenderTask]]:
+        """Return the first tasks, whose parts are written, each with its entry, and the tasks that are left.
 
-        A task whose sources have changed since is left to do, and so are all behind it.
+        A task whose sources have changed since is left, and so are all behind it.
         """
         left = iter(tasks)
-        done: list[tuple[RenderTask, Entry]] = []
-        if not self._taken_up or self._file is None:
-            return done, left
+        written: list[tuple[RenderTask, Entry]] = []
+        if not self._resumed or self._file is None:
+            return written, left
         end = 0
-        for entry, its_end in self._file.entries():
+        for entry, entry_end in self._file.entries():
             task = next(left, None)
             if task is None or self.key_of(task) != entry.key:
                 left = chain([] if task is None else [task], left)
                 break
-            done.append((task, entry))
-            end = its_end
+            written.append((task, entry))
+            end = entry_end
         self._file.cut(end)
-        return done, left
+        return written, left
 
     def key_of(self, task: RenderTask) -> str | None:
         """Return what tells all that decides on the bytes of a part; None where that cannot be told."""
@@ -82,30 +82,30 @@ class Journal:
         known = [fingerprint(path) for path in paths]
         return None if None in known else _digest([known, work])
 
-    def add(self, key: str | None, part: RenderedPart, rejected: int) -> None:
-        """Append a part when all that it has brought is in the files of the output."""
+    def add(self, key: str | None, part: RenderedPart, rejected_bytes: int) -> None:
+        """Append a part when all of it is in the files of the output."""
         if self._file and key:
-            self._file.add(Entry(key, part, rejected))
+            self._file.add(Entry(key, part, rejected_bytes))
         else:
             self.close()
-            self._file = None  # nor can anything be taken up that stands behind it
+            self._file = None  # nor can a part be resumed that stands behind this one
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file:
             self._file.close()
 
 
-def job_key(beside: Sequence[str], options: ExportOptions) -> str:
-    """Return what tells all that decides on the bytes of an output but for the results themselves.
+def job_key(side_inputs: Sequence[str], options: ExportOptions) -> str:
+    """Return what tells all that decides on the bytes of an output but for the traces.
 
     And since when the machine has been up: what was written before a power failure may not be on its disk.
 
     Args:
-        beside: The files that are read beside the results. What cannot be told of one is never the same twice.
+        side_inputs: The files that are read beside the traces. One that cannot be told apart never gives the same key.
         options: What is asked for.
     """
-    known = [(path, fingerprint(path) or secrets.token_hex()) for path in beside]
+    known = [(path, fingerprint(path) or secrets.token_hex()) for path in side_inputs]
     return _digest([versions(), options.as_dict(), segments.PART_BYTES, known, boot_id()])
 
 

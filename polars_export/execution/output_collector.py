@@ -1,4 +1,4 @@
-"""Give an output what comes back from the workers, part by part, and keep account and journal of it."""
+"""Write what the tasks of an export render to its output, in order, and keep counts and journal in step with it."""
 
 from __future__ import annotations
 
@@ -17,81 +17,80 @@ if TYPE_CHECKING:
     from polars_export.execution.executor import Executor
     from polars_export.execution.journal import RenderTask
     from polars_export.execution.run_state import RunState
-    from polars_export.execution.tasks import PartAccount, RenderedPart
+    from polars_export.execution.tasks import PartAccount
     from polars_export.writers import Output
 
 __all__ = ["OutputCollector"]
 
 
 class OutputCollector:
-    """What was done by an export that is taken up comes first; so all that is counted or written comes through here.
+    """Takes the parts of an export; a context manager.
+
+    A resumed export begins with the parts that the interrupted one had written: the journal has what they counted, and
+    the files of the output step over their bytes.
 
     Args:
         output: Its name, for messages.
         opened: The output.
-        account: Takes the counts.
+        state: Takes the counts.
 
     Raises:
         OutputError: Something could not be written.
     """
 
-    def __init__(self, output: str, opened: Output, account: RunState) -> None:
+    def __init__(self, output: str, opened: Output, state: RunState) -> None:
         self._output = output
         self._opened = opened
-        self._account = account
+        self._state = state
         self._journal = Journal(opened.journal, resumed=opened.files.resumed)
         self._rejects = RejectsFile(opened.rejects, opened.files)
 
-    def scanned(self, part: PartAccount) -> None:
-        """Take the account of a part of which nothing is written yet; such parts are never taken over."""
+    def add_scanned(self, part: PartAccount) -> None:
+        """Take the counts and rejects of a part that is scanned. The journal does not have it: a resume scans again."""
         self._rejects.begin_anew()
-        self._set_aside(part)
-        self._account.add(part)
+        self._append_rejects(part)
+        self._state.add_scanned(part)
 
     def render(self, tasks: Iterable[RenderTask], executor: Executor) -> None:
-        """Have tasks done, but for those that were done before, and take what they make."""
+        """Run tasks, but for those whose parts are written already, and write the parts that they render."""
         with os_errors_reported(self._output):
-            left = self._take_over(tasks)
+            tasks_left = self._replay(tasks)
         keys: deque[str | None] = deque()
-        for part in executor.run(self._noted(left, keys), self._account.told):
+        for part in executor.run(self._with_keys_noted(tasks_left, keys), self._state.add_progress):
             self._opened.writer.add(blocks_of(part.path, part.blocks))
-            rejected = self._set_aside(part.account)
-            self._count(part)
+            rejected_bytes = self._append_rejects(part.account)
+            self._state.add_rendered(part)
             with os_errors_reported(self._output):
-                self._journal.add(keys.popleft(), part, rejected)
+                self._journal.add(keys.popleft(), part, rejected_bytes)
 
-    def _take_over(self, tasks: Iterable[RenderTask]) -> Iterator[RenderTask]:
-        """Take what was done, and return the tasks that are left."""
-        done, left = self._journal.done(tasks)
-        if self._account.rejects:
+    def _replay(self, tasks: Iterable[RenderTask]) -> Iterator[RenderTask]:
+        """Take the parts that are written already, and return the tasks that are left."""
+        written, tasks_left = self._journal.split(tasks)
+        if self._state.rejects:
             self._rejects.open()
-        for task, entry in done:
+        for task, entry in written:
             self._opened.writer.add(placeholder_blocks(entry.part.blocks))
-            if entry.rejected:
-                self._rejects.pass_over(entry.rejected)
-            self._count(entry.part)
-            tally = entry.part.account.tally
-            self._account.resumed += tally.exported
-            self._account.told(task.size, tally.traces_read)
+            if entry.rejected_bytes:
+                self._rejects.pass_over(entry.rejected_bytes)
+            self._state.add_rendered(entry.part)
+            counters = entry.part.account.tally
+            self._state.resumed += counters.exported
+            self._state.add_progress(task.size, counters.traces_read)
         self._opened.files.end_replay()
-        return left
+        return tasks_left
 
-    def _noted(self, tasks: Iterable[RenderTask], keys: deque[str | None]) -> Iterator[RenderTask]:
-        """Yield tasks, and note their keys before the sources are read; the results come in the same order."""
+    def _with_keys_noted(self, tasks: Iterable[RenderTask], keys: deque[str | None]) -> Iterator[RenderTask]:
+        """Yield tasks, and note the key of each before its sources are read; the results come in the same order."""
         for task in tasks:
             keys.append(self._journal.key_of(task))
             yield task
 
-    def _count(self, part: RenderedPart) -> None:
-        self._account.add(part.account)
-        self._account.seen.add(part.seen)
-
-    def _set_aside(self, part: PartAccount) -> int:
-        """Append what a part sets aside, and return how many bytes that takes."""
+    def _append_rejects(self, part: PartAccount) -> int:
+        """Append the invalid records of a part to their file, and return how many bytes that takes."""
         if part.rejects is None:
             return 0
         with os_errors_reported(self._output):
-            return self._rejects.add(part.rejects, self._account.lines)
+            return self._rejects.add(part.rejects, self._state.lines)
 
     def __enter__(self) -> Self:
         return self

@@ -20,13 +20,14 @@ from polars_export.execution.tasks import (
     RenderSelection,
     ScannedPart,
     ScanPart,
+    StoreSideInputs,
     add_lines,
 )
 from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder
 from polars_export.inputs.reader import ReadLimits, SourceReader
-from polars_export.options import Target, TrainingFormat
+from polars_export.options import TrainingFormat
 from polars_export.pipeline.card_statistics import CardStatistics
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.stages import (
@@ -38,7 +39,7 @@ from polars_export.pipeline.stages import (
     scored,
 )
 from polars_export.process import pause_gc
-from polars_export.prompts.side_inputs import load_side_inputs
+from polars_export.prompts.side_inputs import load_side_inputs, open_side_inputs, store_side_inputs
 from polars_export.report import DropReason
 from polars_export.selection.case_key import case_hash
 from polars_export.selection.pairs import CASE
@@ -49,6 +50,7 @@ from polars_export.tables.projection import Projection
 from polars_export.tables.tables import Tables
 from polars_export.writers import file_type_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
+from polars_export.writers.disk import os_errors_reported
 from polars_export.writers.jsonlines import encode
 from polars_export.writers.rejects import PartRejects
 
@@ -111,6 +113,8 @@ class PartWorker:
                 result = self._render_selection(task)
             case CheckPart():
                 self._check_part(task)
+            case StoreSideInputs():
+                self._store_side_inputs(task)
             case DescribeDataset():
                 result = describe(task, self._options, self._encoding)
             case _:
@@ -181,11 +185,22 @@ class PartWorker:
         for _, chunk in self._chunks(task.part, account, rejects, lambda *_: None, again=True):
             rejects.records(account.tally, decoder.decode_with_headroom(chunk))
 
+    def _store_side_inputs(self, task: StoreSideInputs) -> None:
+        """Read prompts and tools, and write them to the file from which every process has them.
+
+        Raises:
+            InputError: A file cannot be used.
+            OutputError: The file could not be written.
+        """
+        side_inputs = load_side_inputs(self._job.eval_sets, self._options)
+        with os_errors_reported(self._job.output):
+            store_side_inputs(side_inputs, task.path)
+
     def _context(self) -> SideInputs | None:
-        if self._options.target is Target.REFERENCE:
+        if self._job.side_inputs is None:
             return None
         if self._known is None:
-            self._known = load_side_inputs(self._job.eval_sets, self._options)
+            self._known = open_side_inputs(self._job.side_inputs)
         return self._known
 
     def _chunks(

@@ -75,13 +75,13 @@ class ProcessExecutor:
         numbered = enumerate(tasks)
         pending: deque[int] = deque()  # the tasks sent whose results have not been yielded, in order
         done: dict[int, Finished | Failed] = {}
-        idle = [worker.connection for worker in self._workers]
+        idle = deque(worker.connection for worker in self._workers)  # first the one that was started first
         most_pending = (1 + _AHEAD) * len(self._workers)
         while True:
             while idle and len(pending) < most_pending and (following := next(numbered, None)):
                 number, task = following
-                self._send(idle[-1], task)
-                self._running[idle.pop()] = number
+                self._send(idle[0], task)
+                self._running[idle.popleft()] = number
                 pending.append(number)
             if not pending:
                 return

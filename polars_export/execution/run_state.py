@@ -1,4 +1,4 @@
-"""What is known of an export under way."""
+"""What is known of an export while it runs: its sources, its counts, its progress."""
 
 from __future__ import annotations
 
@@ -16,27 +16,43 @@ from polars_export.sources.stream import is_piped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polars_export.execution.tasks import Lines, PartAccount
+    from polars_export.execution.tasks import Lines, PartAccount, RenderedPart
 
 __all__ = ["ExportProgress", "RunState"]
 
 ExportProgress: TypeAlias = Callable[[int, int | None, int], None]
-"""Is told, again and again, the bytes read, the bytes in all (None if not known) and the traces read."""
+"""Called again and again with the bytes read, the bytes in all (None if not known) and the traces read."""
 
 
 @dataclass(slots=True)
 class RunState:
-    """The account of an export: what its sources are, and what became of that which has been read."""
+    """The sums over all parts that have come back.
+
+    Attributes:
+        sources: The path and size of each source.
+        on_progress: Called when more has been read.
+        rejects: The file for invalid records; None where they stop the export.
+        piped: Whether a source can be read only once.
+        bytes_stored: The size of all sources.
+        started: When the export began, as `time.monotonic` has it.
+        counters: What became of the traces.
+        statistics: What the card tells of the exported traces.
+        skipped_files: Files without traces that a search found, with what they hold.
+        lines: The lines read of each source.
+        resumed: The exported traces that an interrupted export had written.
+        bytes_read: Progress.
+        traces_read: Progress; runs ahead of `counters`, which grow by whole parts.
+    """
 
     sources: Sequence[tuple[str, int]]
     on_progress: ExportProgress | None
     rejects: str | None
     piped: bool = field(init=False)
     bytes_stored: int = field(init=False)
-    began: float = field(default_factory=time.monotonic)
-    tally: Counters = field(default_factory=Counters)
-    seen: CardStatistics = field(default_factory=CardStatistics)
-    passed_over: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    counters: Counters = field(default_factory=Counters)
+    statistics: CardStatistics = field(default_factory=CardStatistics)
+    skipped_files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
     resumed: int = 0
     bytes_read: int = 0
@@ -46,14 +62,19 @@ class RunState:
         self.piped = any(is_piped(path) for path, _ in self.sources)
         self.bytes_stored = sum(size for _, size in self.sources)
 
-    def add(self, part: PartAccount) -> None:
-        """Add the account of a part."""
-        self.tally.add(part.tally)
-        self.passed_over |= part.passed_over
+    def add_scanned(self, part: PartAccount) -> None:
+        """Add what became of the traces of a part."""
+        self.counters.add(part.tally)
+        self.skipped_files |= part.passed_over
         add_lines(self.lines, part.lines)
 
-    def told(self, bytes_read: int, traces: int) -> None:
-        """Take note of progress."""
+    def add_rendered(self, part: RenderedPart) -> None:
+        """Add what became of the traces of a part, and what the card tells of them."""
+        self.add_scanned(part.account)
+        self.statistics.add(part.seen)
+
+    def add_progress(self, bytes_read: int, traces: int) -> None:
+        """Add what has been read since the last call, and report all that has been read."""
         self.bytes_read += bytes_read
         self.traces_read += traces
         if self.on_progress:
@@ -61,17 +82,17 @@ class RunState:
 
     def report(self, output: str) -> ExportReport:
         """Return the account as a user sees it."""
-        tally = self.tally
+        counters = self.counters
         return ExportReport(
             output=output,
-            records=tally.records,
-            traces_read=tally.traces_read,
-            exported=tally.exported,
-            dropped=dict(tally.dropped),
-            dropped_content=dict(tally.dropped_content),
-            passed_over=self.passed_over,
+            records=counters.records,
+            traces_read=counters.traces_read,
+            exported=counters.exported,
+            dropped=dict(counters.dropped),
+            dropped_content=dict(counters.dropped_content),
+            passed_over=self.skipped_files,
             bytes_read=self.bytes_stored,
-            seconds=time.monotonic() - self.began,
+            seconds=time.monotonic() - self.started,
             rejects=self.rejects,
             resumed=self.resumed,
         )

@@ -35,6 +35,7 @@ __all__ = [
     "RenderedPart",
     "ScanPart",
     "ScannedPart",
+    "StoreSideInputs",
     "Task",
     "add_lines",
 ]
@@ -50,6 +51,7 @@ class Job:
         output: The name of the output.
         into_directory: Whether that is a dataset repository.
         parts: Directory for the files of the parts and the spools.
+        side_inputs: The file to which `StoreSideInputs` writes; None where the records hold neither prompts nor tools.
     """
 
     eval_sets: tuple[str, ...]
@@ -57,6 +59,7 @@ class Job:
     output: str
     into_directory: bool
     parts: Path
+    side_inputs: Path | None = None
 
 
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -119,6 +122,13 @@ class Task(Generic[_Result_co]):
     """Something that `PartWorker.run` can do; the type parameter is what it results in."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSideInputs(Task[None]):
+    """Read the job's eval sets and tools, and write them to a file, `path`, that all processes map into memory."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

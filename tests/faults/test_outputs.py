@@ -18,8 +18,9 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
-from polars_export.execution.journal import job_key
 from polars_export.execution import process_executor
+from polars_export.execution.conductor import find_inputs
+from polars_export.execution.journal import job_key
 from polars_export.sources import fingerprint, segments
 from polars_export.writers import output as open_module
 from tests.builders import case_result, turn, write_lines
@@ -327,13 +328,13 @@ def eval_set(text: str) -> str:
 
 def key_of(source: Path, target: str = "trl", **options: str) -> str:
     asked = pe.ExportOptions("chatml", target=target, **options)  # type: ignore[arg-type]
-    beside = export_module.eval_set_files([source], asked) + ([asked.tools] if asked.tools else [])
-    return job_key(beside, asked)
+    return job_key(find_inputs([source], asked).side_inputs, asked)
 
 
 def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:
     store = tmp_path / "store"
     (store / "results").mkdir(parents=True)
+    write_lines(store / "results/runs.jsonl", case_result())
     (store / "prompts").mkdir()
     (store / "sets").symlink_to("prompts")
     (store / "prompts/set.json").write_text(eval_set("one"), encoding="utf-8")
@@ -358,5 +359,6 @@ def test_the_key_of_a_job_is_another_one_when_the_machine_has_been_down(
 
 
 def test_the_key_of_a_job_with_piped_tools_is_never_the_same(tmp_path: Path) -> None:
+    write_lines(tmp_path / "runs.jsonl", case_result())
     os.mkfifo(tmp_path / "tools")
     assert key_of(tmp_path, tools=str(tmp_path / "tools")) != key_of(tmp_path, tools=str(tmp_path / "tools"))
