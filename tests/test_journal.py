@@ -1,4 +1,4 @@
-"""An export that is killed is taken up at any part, and ends with the bytes of one that was not."""
+"""A killed export is resumed behind any part, and ends with the bytes of one that was not killed."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ after = int(sys.argv[4])
 added = 0
 add = AppendLog.add
 
-def watched(self, entry):
+def add_or_kill(self, entry):
     global added
     if added == after:
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, entry)
     added += 1
 
-AppendLog.add = watched
+AppendLog.add = add_or_kill
 options = pe.ExportOptions({format!r}, on_error="skip", overwrite=True, resume=sys.argv[3] == "resume",
                            max_shard_bytes=20_000, include_metadata={metadata})
 pe.export(sys.argv[1], sys.argv[2], options)
@@ -69,7 +69,7 @@ def kill(source: Path, output: Path, after: int, *, resume: bool = False, **more
 
 
 def export(source: Path, output: Path, *, resume: bool = False, **more: object) -> int:
-    """Export undisturbed; return how many traces were taken up."""
+    """Export undisturbed; return how many traces were resumed."""
     asked = settings(source, **more)
     options = pe.ExportOptions(
         asked["format"],
@@ -103,10 +103,10 @@ def state(output: Path) -> dict[str, bytes]:
         ("out", "dpo", 0),
     ],
 )
-def test_it_goes_on_behind_the_last_part_that_was_written(
+def test_it_goes_on_behind_the_last_part_in_the_journal(
     name: str, format_: str, after: int, source: Path, tmp_path: Path
 ) -> None:
-    # The kill comes when the output has been given a part of which the journal does not know yet.
+    # The kill comes when a part is written that the journal does not have yet.
     output = tmp_path / name
     export(source, output, format=format_)
     expected = state(output)
@@ -127,14 +127,14 @@ def test_a_part_whose_source_has_changed_is_done_again(source: Path, tmp_path: P
     assert b"another!" in output.read_bytes()
 
 
-def test_nothing_is_taken_up_for_other_options(source: Path, tmp_path: Path) -> None:
+def test_other_options_resume_nothing(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     kill(source, output, 3)
     assert export(source, output, resume=True, metadata=False) == 0
     assert b"metadata" not in output.read_bytes()
 
 
-def test_without_asking_nothing_is_taken_up(source: Path, tmp_path: Path) -> None:
+def test_without_the_option_nothing_is_resumed(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     kill(source, output, 3)
     assert export(source, output) == 0

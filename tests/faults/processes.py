@@ -1,8 +1,7 @@
-"""Exports in processes of their own that can be killed, and what they leave behind."""
+"""Exports in processes that can be killed, and what these leave behind."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import stat
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import polars_export as pe
+from polars_export.execution import conductor
+from polars_export.sources import segments
 from tests.builders import call, case_result, result, turn
 from tests.faults.accounts import WORK_DIRECTORY, check_account, contents, lines_of
 
@@ -27,8 +28,8 @@ PART_BYTES = 30_000
 PATIENCE = 300
 """Seconds after which something that has to happen soon is taken for something that never will."""
 
-PART_TAKEN = r"os\.remove .*/\d{6}'"
-"""The change with which the file of a part goes, before the journal has its entry: a pattern for `start`."""
+PART_WRITTEN = r"os\.remove .*/\d{6}'"
+"""The removal of a part's file, before the journal has its entry: a pattern for `start`."""
 
 
 def options(on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - options
@@ -42,19 +43,20 @@ def options(on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - o
     return pe.ExportOptions(**{"format": "chatml", **asked, **more})
 
 
-def at_work(part_bytes: int = PART_BYTES) -> str:
-    """Return the code with which a process cuts its sources into small parts, and has workers for them."""
+def small_parts_code(part_bytes: int = PART_BYTES) -> str:
+    """Return code that lets a process cut its sources into small parts, and start workers for them."""
     return f"""
-import importlib, os, signal, sys
-importlib.import_module("polars_export.execution.conductor")._LEAST_FOR_PROCESSES = 0
-importlib.import_module("polars_export.sources.segments").PART_BYTES = {part_bytes}
+import os, signal, sys
+from polars_export.execution import conductor
+from polars_export.sources import segments
+conductor._LEAST_FOR_PROCESSES = 0
+segments.PART_BYTES = {part_bytes}
 """
 
 
 _COMMAND = "from polars_export.cli import run\nrun()\n"
 
-# Counts those changes that the process is about to make to files which match a pattern, and sends it a signal before
-# one of them.
+# Counts the changes to files that match a pattern, and sends the process a signal before one of them.
 _COUNTING = """
 import re
 from polars_export import process
@@ -69,14 +71,14 @@ def count(event, arguments):
         if seen == last:
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
 end = process.end
-def tell(status):
+def print_count(status):
     print(seen, file=sys.stderr)
     end(status)
-process.end = tell
+process.end = print_count
 sys.addaudithook(count)
 """
 
-# Ends the process when it has read a share of the sources.
+# Kills the process when it has read a share of the sources.
 _READING = """
 from polars_export.execution import conductor
 export, share = conductor.export, float(os.environ["SHARE"])
@@ -98,13 +100,13 @@ def start(
 
     Args:
         arguments: The command's arguments.
-        change: The number of the change to files before which the process is sent a signal. If it comes to its end, it
-            tells the number of all changes on standard error.
+        change: The number of the change to files before which the process is sent a signal. A process that ends writes
+            the number of all changes to standard error.
         like: A pattern for the changes that count.
         number: The number of the signal.
         share: The share of the sources that it may read before it is killed.
     """
-    code, environment = at_work(), {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    code, environment = small_parts_code(), {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     if change is not None:
         code += _COUNTING
         environment |= {"LAST": str(change), "PATTERN": like, "SIGNAL": str(int(number))}
@@ -121,9 +123,9 @@ def start(
 
 @contextmanager
 def stopped(scene: Scene, like: str, *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start an export that stops itself before the first of its changes to files that match a pattern; yield it then.
+    """Start an export, and yield it when it has stopped itself before the first change to files that matches a pattern.
 
-    So what is done to it next meets it there, however busy the machine is. It goes on with SIGCONT.
+    So a test finds it there, however busy the machine is. It goes on with SIGCONT.
     """
     with start(*scene.arguments(*more), change=1, like=like, number=signal.SIGSTOP) as process:
         try:
@@ -183,7 +185,7 @@ def runs(count: int, said: str = "word", *, bad: bool = True) -> bytes:
 
 @dataclass(frozen=True)
 class Scene:
-    """An export that will be killed: what was there before, and what must be there in the end."""
+    """An export that will be killed: the files before it, and those that must be there in the end."""
 
     source: Path
     output: Path
@@ -231,7 +233,7 @@ class Scene:
         return work
 
     def finish(self, *, resume: bool = True, workers: int = 1) -> pe.ExportReport:
-        """Export again, undisturbed, and check that all is there in the end."""
+        """Export again, undisturbed, and check that all files are there in the end."""
         asked = options(self.on_error, resume=resume, workers=workers)
         with small_parts():
             report = pe.export(self.source, self.output, asked)
@@ -249,7 +251,7 @@ def found_in(output: Path) -> dict[str, bytes]:
 
 
 def undisturbed(source: Path, output: Path, asked: pe.ExportOptions) -> dict[str, bytes]:
-    """Export runs, undisturbed, and return what that makes: the files of a directory, or the file under its name."""
+    """Export runs, undisturbed, and return the output: the files of a directory, or the file under its name."""
     with small_parts():
         report = pe.export(source, output, asked)
     check_account(report, output, asked)
@@ -260,6 +262,6 @@ def undisturbed(source: Path, output: Path, asked: pe.ExportOptions) -> dict[str
 def small_parts() -> Iterator[None]:
     """Let exports of this process cut the sources as those that are started do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("polars_export.execution.conductor"), "_LEAST_FOR_PROCESSES", 0)
-        patch.setattr(importlib.import_module("polars_export.sources.segments"), "PART_BYTES", PART_BYTES)
+        patch.setattr(conductor, "_LEAST_FOR_PROCESSES", 0)
+        patch.setattr(segments, "PART_BYTES", PART_BYTES)
         yield

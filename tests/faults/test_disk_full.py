@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.accounts import rows_in
-from tests.faults.processes import PATIENCE, at_work, found_in, options, runs, undisturbed
+from tests.faults.processes import PATIENCE, found_in, options, runs, small_parts_code, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAMES = ["out.jsonl", "out.parquet", "out.jsonl.zst", "out"]
 
-_LIMITED = f"""{at_work()}
+_LIMITED = f"""{small_parts_code()}
 import resource
 from polars_export.cli import main
 limit = int(sys.argv.pop(1))

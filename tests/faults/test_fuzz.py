@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import polars_export as pe
+from polars_export.execution import conductor
 from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import case_result
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, Any]
-
-export_module = importlib.import_module("polars_export.execution.conductor")
 
 THRESHOLD = 0.25
 
@@ -101,7 +99,7 @@ def check(
         max_record_bytes=setting.max_record_bytes,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
+        patch.setattr(conductor, "_LEAST_FOR_PROCESSES", 0)
         patch.setattr(segments, "PART_BYTES", setting.part_bytes)
         patch.setattr(window, "CHUNK_BYTES", setting.chunk_bytes)
         report = export(source, output, options)

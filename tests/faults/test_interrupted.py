@@ -1,4 +1,4 @@
-"""Interrupted, or robbed of a worker: an export ends at once and in order, and what is there stays."""
+"""Interrupted, or with a worker killed: an export ends at once, cleans up, and the previous output is unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ne
 
 INTERRUPTED = b"polars-export: interrupted; the output is as it was\n"
 COUNTED = b"1\n"
-"""What an export that was stopped says in the end: how many changes it met that it could have been stopped before."""
+"""The number of matching changes, which an export that was stopped before one of them prints at its end."""
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def scene_of(source: Path, output: Path, expected: dict[str, bytes] | None = Non
     return scene
 
 
-AT_WORK = "open .*/journal'"
-"""What an export is about to do when it has the first of its parts, while its workers are at work on others."""
+RUNNING = "open .*/journal'"
+"""The change that an export is about to make when it has its first part, while its workers run other tasks."""
 
 
-def check_untouched(scene: Scene) -> None:
+def check_unchanged(scene: Scene) -> None:
     assert scene.state() == "old"
     assert [path.name for path in scene.output.parent.iterdir()] == [scene.output.name]
 
@@ -56,20 +56,20 @@ def test_interrupted_it_cleans_up_and_leaves_the_old_output(
     name: str, number: int, source: Path, tmp_path: Path
 ) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with stopped(scene, AT_WORK) as process:
+    with stopped(scene, RUNNING) as process:
         assert process.stderr
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
         assert process.wait(PATIENCE) == 130
         wait_for_the_last_of(process.pid)
         assert process.stderr.read() == INTERRUPTED + COUNTED
-    check_untouched(scene)
+    check_unchanged(scene)
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
 def test_interrupted_again_and_again_it_cleans_up_all_the_same(name: str, source: Path, tmp_path: Path) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with stopped(scene, AT_WORK) as process:
+    with stopped(scene, RUNNING) as process:
         assert process.stderr
         process.send_signal(signal.SIGCONT)
         for _ in range(200):
@@ -78,13 +78,13 @@ def test_interrupted_again_and_again_it_cleans_up_all_the_same(name: str, source
         assert process.wait(PATIENCE) == 130
         wait_for_the_last_of(process.pid)
         assert process.stderr.read() == INTERRUPTED + COUNTED
-    check_untouched(scene)
+    check_unchanged(scene)
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out", marks=pytest.mark.long)])
 def test_a_worker_that_is_killed_ends_the_export(name: str, source: Path, tmp_path: Path) -> None:
     scene = scene_of(source, tmp_path / "out" / name)
-    with stopped(scene, AT_WORK) as process:
+    with stopped(scene, RUNNING) as process:
         assert process.stderr
         workers = processes_of(process.pid) - {process.pid}
         assert len(workers) == 2
@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_ends_the_export(name: str, source: Path, tmp_pa
         message, counted = process.stderr
     assert message.startswith(b"polars-export: a worker process was killed by signal 9")
     assert counted == COUNTED
-    check_untouched(scene)
+    check_unchanged(scene)
 
 
 def interrupt(scene: Scene, change: int, like: str = "") -> None:

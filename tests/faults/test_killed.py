@@ -1,4 +1,4 @@
-"""Killed at any moment: the old state or the whole new one, nothing else but what the next run takes up."""
+"""Killed at any moment: the old output or the whole new one, and beside it nothing but what a resumed run uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shutil import rmtree
 import pytest
 
 from tests.faults.processes import (
-    PART_TAKEN,
+    PART_WRITTEN,
     PATIENCE,
     Scene,
     options,
@@ -35,21 +35,21 @@ in_names = pytest.mark.parametrize("name", NAMES)
 class Scenes:
     """Makes scenes of the same runs, each with a folder of its own for the output.
 
-    An old version has the same files as the new one, with something else in them. Where bad records are skipped, there
-    are some.
+    The old output has the same files as the new one, with other contents. Where invalid records are skipped, there are
+    some.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count()
-        self._made: dict[tuple[str, str, str], dict[str, bytes]] = {}
+        self._known: dict[tuple[str, str, str], dict[str, bytes]] = {}
 
     def make(self, name: str, *, old: bool = True, on_error: str = "skip") -> Scene:
-        made = self._what_is_made(name, "new", on_error)
+        expected = self._expected_files(name, "new", on_error)
         output = self._folder / str(next(self._numbers)) / name
-        before = self._what_is_made(name, "old", on_error) if old else {}
-        assert before.keys() == (made.keys() if old else set())
-        scene = Scene(self._source("new", on_error), output, on_error, before, made)
+        before = self._expected_files(name, "old", on_error) if old else {}
+        assert before.keys() == (expected.keys() if old else set())
+        scene = Scene(self._source("new", on_error), output, on_error, before, expected)
         scene.set_up()
         return scene
 
@@ -60,11 +60,11 @@ class Scenes:
             source.write_bytes(runs(300, word, bad=on_error == "skip"))
         return source
 
-    def _what_is_made(self, name: str, word: str, on_error: str) -> dict[str, bytes]:
-        if (name, word, on_error) not in self._made:
+    def _expected_files(self, name: str, word: str, on_error: str) -> dict[str, bytes]:
+        if (name, word, on_error) not in self._known:
             source = self._source(word, on_error)
-            self._made[name, word, on_error] = undisturbed(source, source.with_name(name), options(on_error))
-        return self._made[name, word, on_error]
+            self._known[name, word, on_error] = undisturbed(source, source.with_name(name), options(on_error))
+        return self._known[name, word, on_error]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     return Scenes(tmp_path_factory.mktemp("killed"))
 
 
-BEGINNING, WORK_DIR_PREFIX = "open .*/lock'", "os.remove .*/000001'"
-"""The first change of all, and one behind the first entry of the journal: with it goes what was a part's."""
+FIRST_CHANGE, PART_DONE = "open .*/lock'", "os.remove .*/000001'"
+"""The first change of all, and one that follows the first entry of the journal: the file of the second part goes."""
 
 
 def kill(scene: Scene, after: float, behind: str, *more: str) -> str:
@@ -89,7 +89,7 @@ def kill(scene: Scene, after: float, behind: str, *more: str) -> str:
 
 
 def time_of(scene: Scene, behind: str) -> float:
-    """Return the seconds that an export takes from one of its changes to files on: the moments are attach_prompts over them."""
+    """Return the seconds from one of its changes to files to the end of an export: the kills are spread over them."""
     with stopped(scene, behind) as process:
         process.send_signal(signal.SIGCONT)
         began = time.monotonic()
@@ -123,23 +123,22 @@ def test_a_hundred_times_killed_nothing_is_ever_partial_and_a_resumed_run_ends_t
     print(f"seed {seed}")  # noqa: T201 - shown where the test fails
     random = Random(seed)  # noqa: S311 - chance decides what is tested, and nothing else
     seconds = {
-        behind: time_of(scenes.make(name, old=old, on_error=on_error), behind)
-        for behind in (BEGINNING, WORK_DIR_PREFIX)
+        behind: time_of(scenes.make(name, old=old, on_error=on_error), behind) for behind in (FIRST_CHANGE, PART_DONE)
     }
     states, resumed = [], []
-    for behind in [BEGINNING, WORK_DIR_PREFIX] * 4 + [WORK_DIR_PREFIX]:
+    for behind in [FIRST_CHANGE, PART_DONE] * 4 + [PART_DONE]:
         scene = scenes.make(name, old=old, on_error=on_error)
         states.append(kill(scene, random.uniform(0, 1.1 * seconds[behind]), behind))
         while states[-1] == "old" and random.random() < 0.3:
-            states.append(kill(scene, random.uniform(0, seconds[BEGINNING]), BEGINNING, "--resume"))
+            states.append(kill(scene, random.uniform(0, seconds[FIRST_CHANGE]), FIRST_CHANGE, "--resume"))
         resumed.append(scene.finish(workers=random.randint(1, 2)).resumed)
         rmtree(scene.output.parent)
-    print(f"{len(states)} kills, {states.count('new')} when it was done, {sum(map(bool, resumed))} taken up")  # noqa: T201
+    print(f"{len(states)} kills, {states.count('new')} when it was done, {sum(map(bool, resumed))} resumed")  # noqa: T201
 
 
-def part_way(scene: Scene) -> None:
-    """Kill an export when it has taken more than half of its parts."""
-    with start(*scene.arguments(), change=8, like=PART_TAKEN) as process:
+def kill_part_way(scene: Scene) -> None:
+    """Kill an export when it has written more than half of its parts."""
+    with start(*scene.arguments(), change=8, like=PART_WRITTEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     assert scene.state() == "old"
@@ -148,18 +147,18 @@ def part_way(scene: Scene) -> None:
 
 @pytest.mark.long
 @in_names
-def test_what_was_finished_before_the_kill_is_taken_up(name: str, scenes: Scenes) -> None:
+def test_parts_written_before_the_kill_are_not_rendered_again(name: str, scenes: Scenes) -> None:
     scene = scenes.make(name)
-    part_way(scene)
+    kill_part_way(scene)
     report = scene.finish()
     assert 0.2 * report.traces_read < report.resumed < 0.8 * report.traces_read
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["out.jsonl", "out"])
-def test_without_being_asked_to_resume_it_begins_anew(name: str, scenes: Scenes) -> None:
+def test_without_the_option_nothing_is_resumed(name: str, scenes: Scenes) -> None:
     scene = scenes.make(name)
-    part_way(scene)
+    kill_part_way(scene)
     assert scene.finish(resume=False).resumed == 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
-from polars_export.execution import process_executor
+from polars_export.execution import conductor, process_executor
 from polars_export.execution.conductor import find_inputs
 from polars_export.execution.journal import job_key
 from polars_export.sources import fingerprint, segments
@@ -29,8 +28,6 @@ from tests.faults.test_bad_sources import somebody_else
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-export_module = importlib.import_module("polars_export.execution.conductor")
 
 SKIP = pe.ExportOptions("chatml", on_error="skip", overwrite=True)
 TRL = pe.ExportOptions("chatml", target="trl", missing_prompt="keep")
@@ -313,7 +310,7 @@ def test_a_worker_that_cannot_be_started_is_an_error(
         return started[0]
 
     monkeypatch.setattr(process_executor, "_start_worker", starts_one)
-    monkeypatch.setattr(export_module, "_LEAST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(conductor, "_LEAST_FOR_PROCESSES", 0)
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     with pytest.raises(pe.WorkerError, match="could not be started: Too many open files; try fewer --workers") as e:
         pe.export([source] * 3, tmp_path / "out.jsonl", pe.ExportOptions("chatml", workers=2))

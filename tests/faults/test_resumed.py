@@ -1,4 +1,4 @@
-"""Taken up or begun anew: what a killed export had finished is used where nothing has changed, and only there."""
+"""Resumed or started over: what a killed export had written is used where nothing has changed, and only there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests import rowwise
 from tests.builders import case_result, turn
 from tests.faults.accounts import WORK_DIRECTORY, check_account, lines_of, read_rejects
 from tests.faults.processes import (
-    PART_TAKEN,
+    PART_WRITTEN,
     PATIENCE,
     Scene,
     found_in,
@@ -48,7 +48,7 @@ def killed(source: Path, request: pytest.FixtureRequest) -> Scene:
     old = {request.param if "." in request.param else "data/old.jsonl": b"old"}
     scene = Scene(source, source.with_name(f"killed {request.param}") / request.param, "skip", old, {})
     scene.set_up()
-    with start(*scene.arguments(), change=8, like=PART_TAKEN) as process:
+    with start(*scene.arguments(), change=8, like=PART_WRITTEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     assert scene.state() == "old"
@@ -79,35 +79,35 @@ def _source_is_put_back(source: Path) -> Iterator[None]:
 
 
 def resume(scene: Scene, **changed: Any) -> pe.ExportReport:  # noqa: ANN401 - options
-    """Resume an export, and compare all that it makes with what one makes that begins anew."""
+    """Resume an export, and compare its output with that of an export that starts over."""
     asked = options(**{"on_error": "skip", **changed}, resume=True)
     with small_parts():
         report = pe.export(scene.source, scene.output, asked)
     check_account(report, scene.output, asked)
     same_bytes = {name: value for name, value in changed.items() if name != "workers"}
-    anew = made_anew(scene.source, scene.source.read_bytes(), scene.output.name, tuple(same_bytes.items()))
-    assert found_in(scene.output) == found_in(anew)
+    fresh = undisturbed_output(scene.source, scene.source.read_bytes(), scene.output.name, tuple(same_bytes.items()))
+    assert found_in(scene.output) == found_in(fresh)
     if not scene.into_directory:
-        rejects = [read_rejects(path.with_name("rejects.jsonl")) for path in (scene.output, anew)]
+        rejects = [read_rejects(path.with_name("rejects.jsonl")) for path in (scene.output, fresh)]
         assert rejects[0] == rejects[1]
     assert not list(scene.output.parent.glob(WORK_DIRECTORY))
     return report
 
 
 @cache
-def made_anew(source: Path, _data: bytes, name: str, changed: tuple[tuple[str, Any], ...]) -> Path:
+def undisturbed_output(source: Path, _data: bytes, name: str, changed: tuple[tuple[str, Any], ...]) -> Path:
     """Export what a source holds now, undisturbed, once for all tests that compare with that."""
     output = Path(mkdtemp(dir=source.parent)) / name
     undisturbed(source, output, options(**{"on_error": "skip", **dict(changed)}))
     return output
 
 
-def test_unchanged_it_is_taken_up(scene: Scene) -> None:
+def test_an_unchanged_export_is_resumed(scene: Scene) -> None:
     report = resume(scene)
     assert 0.2 * report.traces_read < report.resumed < 0.8 * report.traces_read
 
 
-def test_with_another_number_of_workers_it_is_taken_up(scene: Scene) -> None:
+def test_it_is_resumed_with_another_number_of_workers(scene: Scene) -> None:
     assert resume(scene, workers=2).resumed > 0
 
 
@@ -150,7 +150,7 @@ def test_a_source_that_has_grown_since_is_read_to_its_end(scene: Scene) -> None:
         pytest.param({"file_type": "jsonl"}, id="file type"),
     ],
 )
-def test_with_other_options_it_begins_anew(changed: dict[str, Any], scene: Scene) -> None:
+def test_with_other_options_it_starts_over(changed: dict[str, Any], scene: Scene) -> None:
     assert resume(scene, **changed).resumed == 0
 
 
@@ -162,7 +162,7 @@ def test_where_bad_records_are_not_skipped_any_more_the_first_stops_the_export(s
 
 
 @pytest.mark.parametrize("name", ["journal", "key", "lock", "new", "beside"])
-def test_without_a_piece_of_what_was_left_it_is_begun_anew_or_refused(name: str, scene: Scene) -> None:
+def test_without_a_piece_of_what_was_left_it_starts_over_or_is_refused(name: str, scene: Scene) -> None:
     (work,) = scene.check_left()
     if (work / name).is_dir():
         shutil.rmtree(work / name)
@@ -202,14 +202,14 @@ def test_into_a_compressed_file_it_begins_anew(source: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("change", [2, *(pytest.param(change, marks=pytest.mark.long) for change in (1, 7))])
-def test_pairs_are_taken_up_too(change: int, tmp_path: Path) -> None:
+def test_pairs_are_resumed_too(change: int, tmp_path: Path) -> None:
     good = [case_result(f"case {n // 2}", turn("word " * 50 + str(n)), scores=[0.5 + n % 2]) for n in range(300)]
     scene = Scene(tmp_path / "runs.jsonl", tmp_path / "out/out.jsonl", "skip", {}, {})
     scene.source.write_bytes(lines_of(good))
     scene.set_up()
     arguments = scene.arguments()
     arguments[arguments.index("chatml")] = "dpo"
-    with start(*arguments, change=change, like=PART_TAKEN) as process:
+    with start(*arguments, change=change, like=PART_WRITTEN) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
         wait_for_the_last_of(process.pid)
     scene.check_left()
