@@ -170,4 +170,4 @@ class WorkerError(ExportError):
             return
         how = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
         hint = "; was memory short? try fewer --workers" if status == -_SIGKILL else ""
-        super().__init__(f"a worker process was {how}, and the output is as it was{hint}")
+        super().__init__(f"a worker process was {how}; the previous output is unchanged{hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["ExportReport", "DropReason"]
+__all__ = ["DropReason", "ExportReport"]
 
 
 class DropReason(StrEnum):
@@ -41,12 +41,12 @@ class ExportReport:
         traces_read: Number of traces read.
         exported: Number of traces in the records.
         dropped: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
-        dropped_content: Content of the exported traces that the records cannot carry: how many blocks, calls or results.
-        passed_over: ReplayedFiles met in a search of a directory that hold no traces, with what they hold.
+        dropped_content: Content of the exported traces that the records cannot carry: blocks, calls or results.
+        skipped_files: Files without traces that a search of a directory found, with what they hold.
         bytes_read: Size of the sources as they are stored; what is piped does not count.
         seconds: How long it took.
         rejects: The file that the invalid traces were set aside in; None where they stop an export.
-        resumed: How many of the exported traces were taken over from an export that was killed.
+        resumed: How many of the exported traces an interrupted export had written.
     """
 
     output: str
@@ -55,7 +55,7 @@ class ExportReport:
     exported: int
     dropped: dict[DropReason, int] = field(default_factory=dict)
     dropped_content: dict[str, int] = field(default_factory=dict)
-    passed_over: dict[str, str] = field(default_factory=dict)
+    skipped_files: dict[str, str] = field(default_factory=dict)
     bytes_read: int = 0
     seconds: float = 0.0
     rejects: str | None = None

@@ -57,14 +57,14 @@ def summary(report: ExportReport) -> None:
     if report.dropped_content:
         lost = ", ".join(f"{count:,} {what}" for what, count in report.dropped_content.items())
         console.print(f"not carried by these records: {lost}", markup=False)
-    for path, problem in islice(report.passed_over.items(), _NAMED_FILES):
+    for path, problem in islice(report.skipped_files.items(), _NAMED_FILES):
         console.print(f"skipped {path}: {problem}", markup=False)
-    if (more := len(report.passed_over) - _NAMED_FILES) > 0:
+    if (more := len(report.skipped_files) - _NAMED_FILES) > 0:
         console.print(f"skipped {more:,} more files without traces")
     if report.rejects:
         console.print(f"bad records are in {report.rejects}", markup=False)
     if report.resumed:
-        console.print(f"taken over from an export that was killed: {report.resumed:,} traces", markup=False)
+        console.print(f"resumed: {report.resumed:,} traces were written by the interrupted export", markup=False)
     megabytes = report.bytes_read / 1e6
     speed = f"{report.traces_read / report.seconds:,.0f} traces/s, {megabytes / report.seconds:,.1f} MB/s"
     console.print(f"{megabytes:,.1f} MB in {report.seconds:.1f} s ({speed})")

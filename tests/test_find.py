@@ -50,7 +50,7 @@ def test_a_search_skips_files_of_other_kinds_and_names_them(tmp_path: Path) -> N
     report = tmp_path / "report.json"
     report.write_text('{"schema_version": 1, "cases": []}', encoding="utf-8")
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
-    assert done.passed_over == {
+    assert done.skipped_files == {
         str(report): "a report artifact holds no traces; export the eval results that it was made from"
     }
     assert done.traces_read == 1
@@ -75,7 +75,7 @@ def test_files_skipped_in_several_parts_are_all_named(
         write_lines(tmp_path / f"{number}-run.json", case_result("a"), case_result("a"))
         (tmp_path / f"{number}-set.json").write_text('{"id": "s", "cases": []}', encoding="utf-8")
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"), pe.ExportOptions(name))
-    assert [Path(path).name for path in done.passed_over] == ["0-set.json", "1-set.json", "2-set.json"]
+    assert [Path(path).name for path in done.skipped_files] == ["0-set.json", "1-set.json", "2-set.json"]
     assert done.traces_read == 6
 
 
@@ -97,7 +97,7 @@ def test_a_large_file_of_another_kind_is_searched_for_traces_once(
     write_lines(tmp_path / "in/runs.jsonl", case_result("a"), case_result("a"))
     records = write_lines(tmp_path / "in/records.jsonl", *[{"messages": []}] * 100)
     done = pe.export(tmp_path / "in", tmp_path / "out.jsonl", pe.ExportOptions(name, on_error=on_error))
-    assert done.passed_over == {str(records): "the records of an export hold no traces"}
+    assert done.skipped_files == {str(records): "the records of an export hold no traces"}
     assert (done.traces_read, done.dropped) == (2, {})
     assert searched == [str(records)]
     with pytest.raises(pe.SourceError, match=r"records\.jsonl: the records of an export hold no traces"):
@@ -116,7 +116,7 @@ def test_a_search_skips_a_manifest_and_names_it(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"sources": [], "options": {}}', encoding="utf-8")
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
     assert done.traces_read == 1
-    assert done.passed_over == {
+    assert done.skipped_files == {
         str(tmp_path / "manifest.json"): "expected eval results (`eval_set_id` and `case_results`) or a trace "
         "(`case_id` and `invocation`), found an object with options, sources"
     }
@@ -131,7 +131,7 @@ def test_a_search_skips_hidden_files_and_folders(tmp_path: Path) -> None:
     write_lines(tmp_path / "runs/.x.jsonl", case_result("hidden"))
     write_lines(tmp_path / "runs/x.jsonl", case_result("seen"))
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
-    assert (done.traces_read, done.passed_over) == (1, {})
+    assert (done.traces_read, done.skipped_files) == (1, {})
     assert cases(f"{tmp_path}/**") == ["seen"]
     (tmp_path / "runs/x.jsonl").unlink()
     with pytest.raises(pe.SourceError, match="the directory holds no results"):

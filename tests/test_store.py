@@ -91,7 +91,7 @@ def test_an_export_reads_another_store_as_it_reads_files(
         prompts = () if source == BUCKET else f"{BUCKET}/sets/*.json"
         report = pe.export(source, tmp_path / "memory.jsonl", pe.ExportOptions(name, target="trl", prompts=prompts))
         assert report.traces_read == expected.traces_read == 60
-        assert list(report.passed_over) == [f"{BUCKET}/results/manifest.json"]
+        assert list(report.skipped_files) == [f"{BUCKET}/results/manifest.json"]
         assert (tmp_path / "memory.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
     with pytest.raises(pe.SourceError, match=f"{BUCKET}/nothing: no such file or directory"):
         pe.export(f"{BUCKET}/nothing", tmp_path / "memory.jsonl", options)

@@ -224,7 +224,7 @@ class PartWorker:
             told(reading.bytes_read - known, 0)
             add_lines(account.lines, {segment.number: reading.lines})
             if reading.passed_over:
-                account.passed_over[segment.path] = reading.passed_over
+                account.skipped_files[segment.path] = reading.passed_over
 
     @contextmanager
     def _opened(self, number: int) -> Iterator[tuple[PartAccount, Rejects]]:

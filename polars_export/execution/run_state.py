@@ -65,7 +65,7 @@ class RunState:
     def add_scanned(self, part: PartAccount) -> None:
         """Add what became of the traces of a part."""
         self.counters.add(part.tally)
-        self.skipped_files |= part.passed_over
+        self.skipped_files |= part.skipped_files
         add_lines(self.lines, part.lines)
 
     def add_rendered(self, part: RenderedPart) -> None:
@@ -90,7 +90,7 @@ class RunState:
             exported=counters.exported,
             dropped=dict(counters.dropped),
             dropped_content=dict(counters.dropped_content),
-            passed_over=self.skipped_files,
+            skipped_files=self.skipped_files,
             bytes_read=self.bytes_stored,
             seconds=time.monotonic() - self.started,
             rejects=self.rejects,

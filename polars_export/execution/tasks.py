@@ -83,13 +83,13 @@ class PartAccount:
 
     Attributes:
         tally: The counts.
-        passed_over: Sources without traces, with what they hold.
+        skipped_files: Files without traces that a search found, with what they hold.
         lines: The lines read.
         rejects: File with the invalid records, their lines counted from the first one read; None without.
     """
 
     tally: Counters = field(default_factory=Counters)
-    passed_over: dict[str, str] = field(default_factory=dict)
+    skipped_files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
     rejects: Path | None = None
 

@@ -239,8 +239,8 @@ def test_a_search_skips_a_file_without_traces_and_names_it(
     report = export(three.sources, three.output, pe.ExportOptions(format_name, on_error=on_error))
     assert three.output.read_bytes() == rowwise.export([*BEFORE, *BEHIND], format_name, 0.0)
     assert (report.traces_read, report.dropped) == (4, {})
-    assert list(report.passed_over) == [str(three.bad)]
-    assert re.search(problem, report.passed_over[str(three.bad)])
+    assert list(report.skipped_files) == [str(three.bad)]
+    assert re.search(problem, report.skipped_files[str(three.bad)])
 
 
 @pytest.mark.parametrize("name", NO_TRACES)
@@ -253,7 +253,7 @@ def test_a_file_without_traces_that_is_named_is_an_error(name: str, three: Three
             pe.export(sources, three.output, pe.ExportOptions("chatml"))
         assert str(caught.value).startswith(str(three.bad))
     report = export(named, three.output, SKIP)
-    assert (report.exported, report.dropped, report.passed_over) == (4, {"invalid": 1}, {})
+    assert (report.exported, report.dropped, report.skipped_files) == (4, {"invalid": 1}, {})
     (reject,) = read_rejects(rejects_path(three.output))
     assert is_of_a_source(reject) or reject["line"] == 1
 
@@ -404,7 +404,7 @@ def test_sources_of_all_kinds_in_one_call(tmp_path: Path) -> None:
     assert report.dropped == {"invalid": 2}
     rejects = read_rejects(tmp_path / "out/rejects.jsonl")
     assert [Path(reject["source"]).name for reject in rejects] == ["g.jsonl", "h.json"]
-    assert [Path(path).name for path in report.passed_over] == ["f.json", "i.jsonl"]
+    assert [Path(path).name for path in report.skipped_files] == ["f.json", "i.jsonl"]
 
 
 def test_prompts_in_yaml_make_no_objects(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

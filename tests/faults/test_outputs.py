@@ -274,7 +274,7 @@ def test_what_an_export_leaves_is_passed_over_in_a_search(source: Path, tmp_path
             (folder / "rejects.jsonl").write_bytes(rejected)
         report = export(folder, tmp_path / "out.parquet", pe.ExportOptions("chatml"))
         assert report.exported == 1
-        assert [os.path.basename(path) for path in report.passed_over] == ["rejects.jsonl"]  # noqa: PTH119
+        assert [os.path.basename(path) for path in report.skipped_files] == ["rejects.jsonl"]  # noqa: PTH119
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
