@@ -25,7 +25,7 @@ _NAMED_FILES = 10
 
 @contextmanager
 def progress() -> Iterator[ExportProgress]:
-    """Show bytes and traces read, the rate and the time left; hand out what is to be told of them."""
+    """Show bytes and traces read, the rate and the time left; yield what `export` calls with them, `on_progress`."""
     columns = (
         TextColumn("{task.fields[traces]:,} traces"),
         BarColumn(),

@@ -122,7 +122,7 @@ class ExportInputs:
 
     @property
     def side_inputs(self) -> list[str]:
-        """The files that are read beside the traces."""
+        """The files with prompts and tools."""
         return [*self.eval_sets, *([self.tools] if self.tools else [])]
 
     @property
