@@ -287,10 +287,10 @@ def test_one_case_id_may_stand_in_two_eval_sets(tmp_path: Path) -> None:
 UNREADABLE: dict[str, tuple[str | bytes, str]] = {
     "cut JSON": ('{"id": "s",\n"cases": [', "neither .JSON: Input data was truncated; YAML: .*while parsing a flow"),
     "text behind JSON": ('{"id": "s", "cases": []} x', "expected valid JSON or plain YAML"),
-    "deep JSON": ("[" * 100_000, "neither .JSON: it is nested too deeply; YAML: more than 100 levels"),
+    "deep JSON": ("[\n" * 100_000, "neither .JSON: it is nested too deeply; YAML: more than 100 levels"),
     "deep YAML": (
-        "id: s\ncases: " + "[" * 100_000,
-        r":2: \$: expected YAML that can be held, found more than 100 levels",
+        "id: s\ncases: " + "[\n" * 100_000,  # a deep line is refused by newer releases of libyaml itself
+        r":10\d: \$: expected YAML that can be held, found more than 100 levels",
     ),
     "bad YAML": ("id: s\ncases: [}", r":2: \$: expected plain YAML, found .*while parsing a flow node, did not"),
     "two documents": ("id: s\n---\nid: t", "expected a single document"),
