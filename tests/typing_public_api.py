@@ -1,0 +1,157 @@
+"""The public API as its users write it, with the types that they get; mypy checks it, and a test runs it.
+
+Every name of `polars_export.__all__` occurs here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+import polars as pl
+
+import polars_export as pe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+def export_to_files(source: Path, folder: Path) -> None:
+    """Sources and outputs are paths or their names, one or several."""
+    report = assert_type(pe.export(source, folder / "a.jsonl"), pe.ExportReport)
+    pe.export(str(source), str(folder / "b.parquet"), pe.ExportOptions("sharegpt"))
+    pe.export([source, str(source)], folder / "c.jsonl.gz", options=pe.ExportOptions())
+    pe.export((path for path in [source]), folder / "d.jsonl.zst", pe.ExportOptions())
+
+    assert_type(report.output, str)
+    assert_type(report.records, int)
+    assert_type(report.traces_read, int)
+    assert_type(report.exported, int)
+    assert_type(report.dropped, dict[pe.DropReason, int])
+    assert_type(report.dropped_content, dict[str, int])
+    assert_type(report.bytes_read, int)
+    assert_type(report.seconds, float)
+    assert_type(report.rejects, str | None)
+    assert_type(report.resumed, int)
+    assert_type(report.dropped.get(pe.DropReason.BELOW_THRESHOLD, 0), int)
+
+
+def choose_options() -> None:
+    """Options are given as words or as members of their enumerations, and are members afterwards."""
+    options = pe.ExportOptions(
+        pe.TrainingFormat.DPO,
+        target=pe.Target.TRL,
+        quality_threshold=1,
+        include_metadata=False,
+        prompts="sets",
+        tools="tools.json",
+        missing_prompt="skip",
+        reasoning="think",
+        arguments="string",
+        min_margin=0.1,
+        test_fraction=0.1,
+        seed=7,
+        max_shard_bytes="100MB",
+        file_type="jsonl",
+        on_error="skip",
+        max_record_bytes=1_000_000,
+        overwrite=True,
+        resume=True,
+        workers=2,
+    )
+    assert_type(options.format, pe.TrainingFormat)
+    assert_type(options.target, pe.Target)
+    assert_type(options.quality_threshold, float)
+    assert_type(options.prompts, tuple[str, ...])
+    assert_type(options.tools, str | None)
+    assert_type(options.label_threshold, float | None)
+    assert_type(options.max_shard_bytes, int)
+    pe.ExportOptions("kto", target="trl", prompts=["sets/a.json", "sets/b.yaml"], label_threshold=0.5)
+    assert_type(pe.ExportOptions.chatml_sft(0.5), pe.ExportOptions)
+    assert_type(pe.ExportOptions.dpo_pairs(0.5), pe.ExportOptions)
+    assert_type(pe.ExportOptions.sharegpt(), pe.ExportOptions)
+
+
+def read_as_tables(source: Path, sets: Path) -> None:
+    """Tables are Polars frames, or Arrow tables where they come in batches."""
+    assert_type(pe.read_traces(source), pl.DataFrame)
+    assert_type(pe.read_turns([str(source)], prompts=sets), pl.DataFrame)
+    for batch in pe.iter_batches(source, prompts=[str(sets)]):
+        assert_type(batch, pe.Batch)
+        assert batch.traces.num_rows <= batch.turns.num_rows
+    for column in assert_type((*pe.TRACES, *pe.TURNS), tuple[pe.Column, ...]):
+        assert_type(column.name, str)
+        assert_type(column.dtype, pl.DataType)
+        assert_type(column.doc, str)
+
+
+def export_objects(case_result: Mapping[str, Any]) -> None:
+    """Case results as dicts, and scored traces, become JSON lines."""
+    trace = assert_type(pe.ScoredTrace.from_case_result(case_result), pe.ScoredTrace)
+    pe.ScoredTrace(trace.case_id, trace.invocation, trace.score)
+    assert_type(pe.export_traces([case_result, trace]), bytes)
+    assert_type(pe.export_traces(iter([case_result]), pe.ExportOptions("sharegpt")), bytes)
+
+
+class LastWins:
+    """An exporter of a user's own."""
+
+    def export(self, traces: Iterable[pe.ScoredTrace | Mapping[str, Any]], options: pe.ExportOptions) -> bytes:
+        """Return the record of the last trace."""
+        return pe.export_traces([*traces][-1:], options)
+
+
+def report_on(results: Mapping[str, Any]) -> None:
+    """Exporters share an interface; the reporter says where what it has rendered is meant to go."""
+    exporters: list[pe.TrainingExporter] = [pe.ChatMlExporter(), pe.DpoExporter(), pe.ShareGptExporter(), LastWins()]
+    for exporter in exporters[::3]:
+        assert_type(exporter.export(results["case_results"], pe.ExportOptions()), bytes)
+    reporters = [
+        pe.TrainingReporter.chatml_sft(0.0, "sft.jsonl"),
+        pe.TrainingReporter.sharegpt("conversations.jsonl"),
+        pe.TrainingReporter(pe.ExportOptions(), "all.jsonl"),
+    ]
+    assert_type(pe.TrainingReporter.dpo_pairs(0.0, "pairs.jsonl"), pe.TrainingReporter)
+    for reporter in reporters:
+        artifact = assert_type(reporter.render(results), pe.Artifact)
+        assert_type(artifact.path, str)
+        assert_type(artifact.data, bytes)
+
+
+def explain(error: pe.ExportError) -> None:
+    """Every error is one of a family, and carries what its message is made of."""
+    assert_type(error.exit_status, int)
+    if isinstance(error, pe.BadRecordError):
+        assert_type((error.file, error.line), tuple[str, int | None])
+        assert_type((error.json_path, error.expected, error.found), tuple[str, str, str])
+    elif isinstance(error, pe.SourceError):
+        assert_type((error.source, error.problem), tuple[str, str])
+    elif isinstance(error, pe.MissingPromptError):
+        assert_type(error.count, int)
+        assert_type(error.cases, tuple[tuple[str | None, str], ...])
+    elif isinstance(error, pe.NothingToExportError):
+        assert_type((error.threshold, error.traces_read), tuple[float, int])
+        assert_type(error.dropped, dict[str, int])
+    elif isinstance(error, pe.FormatNotImplementedError):
+        assert_type((error.format_name, error.target), tuple[str, str])
+        assert_type(error.offered, tuple[str, ...])
+    elif isinstance(error, pe.SerializationError):
+        assert_type((error.index, error.problem), tuple[int, str])
+    elif isinstance(error, pe.OptionError):
+        assert_type((error.option, error.problem), tuple[str, str])
+    elif isinstance(error, pe.OutputError):
+        assert_type((error.output, error.problem), tuple[str, str])
+    elif isinstance(error, pe.WorkerError):
+        assert_type(error.status, int | None)
+
+
+def export_or_explain(source: str, output: str) -> str | None:
+    """One clause takes all errors, or those of the input alone."""
+    try:
+        pe.export(source, output)
+    except pe.InputError as error:
+        explain(error)
+        return str(error)
+    except pe.ExportError as error:
+        explain(error)
+    return assert_type(pe.__version__, str)
