@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import compileall
+import os
+import subprocess
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 try:
     from hypothesis import HealthCheck, settings
@@ -26,6 +31,23 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile the package, as an installer does: tests start many processes, and not all of these would keep it."""
     if not hasattr(config, "workerinput"):  # a process of pytest-xdist, which finds it compiled
         compileall.compile_dir(Path(__file__).parents[1] / "polars_export", quiet=2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_save_what_was_measured() -> Iterator[None]:
+    """Under coverage, let workers end by themselves: an export kills them as soon as it needs them no more."""
+    kill = subprocess.Popen.kill
+
+    def wait_and_kill(process: subprocess.Popen[Any]) -> None:
+        if isinstance(process.args, list) and "-P" in process.args:  # a worker, and nothing else that tests start
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        kill(process)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            patch.setattr(subprocess.Popen, "kill", wait_and_kill)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
