@@ -1,4 +1,4 @@
-"""Decode JSON, and say where a value departs from a record's type: the JSON path, what was expected, what was found."""
+"""JSON values: decode one without a type, name it in a message, and say where it departs from a record's type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec import inspect
 
-__all__ = ["Mismatch", "describe_value", "first_mismatch", "parse"]
+__all__ = ["Json", "Mismatch", "describe_value", "first_mismatch", "parse"]
 
 Json: TypeAlias = Any
 """A decoded JSON value: None, bool, int, float, str, list or dict."""
@@ -23,6 +23,20 @@ class Mismatch(NamedTuple):
     json_path: str
     expected: str
     found: str
+
+
+def parse(data: bytes | memoryview) -> Json:
+    """Decode JSON without a type.
+
+    Raises:
+        ValueError: It is not valid JSON, not UTF-8, or nested too deeply to be read.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 _type_info = cache(inspect.type_info)  # which takes a millisecond

@@ -228,7 +228,7 @@ def test_unknown_fields_and_blocks_are_no_errors(detail: Projection) -> None:
     assert not decoded.rejected
     trace: Any
     (trace,) = decoded.traces
-    if detail > Projection.CHOICE:
+    if detail > Projection.SELECTION:
         kinds = [type(block).__name__ for block in trace.invocation.turns[0].assistant_message.content]
         assert kinds == ["Text", "UnknownBlock"]
 

@@ -153,7 +153,7 @@ class PartWorker:
             InputError: A source or a record cannot be used.
         """
         stored: dict[int, StoredSource] = {}
-        rows, places = ColumnBuilder(Projection.CHOICE), list[RecordLocation]()
+        rows, places = ColumnBuilder(Projection.SELECTION), list[RecordLocation]()
         eligible = [pl.DataFrame(schema=_SCANNED)]
         with pause_gc(), self._opened(task.number) as (account, rejects):
             for segment, chunk in self._chunks(task.part, account, rejects, told):

@@ -1,4 +1,4 @@
-"""Tell from a source's first bytes what it holds; its name plays no part."""
+"""Recognise what a source holds by its first bytes; its name plays no part."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ import json
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError, SourceError
+from polars_export.inputs.dialect import Match
+from polars_export.inputs.registry import dialects
 from polars_export.json_values import parse
 from polars_export.sources.json_lines import line_chunks
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream, is_piped
 from polars_export.sources.window import CHUNK_BYTES, Window
 
-__all__ = ["Kind", "NoTracesError", "recognise"]
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+    from polars_export.json_values import Json
+
+__all__ = ["NoTracesError", "UnknownKindError", "detect"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
 _MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
-_OF_A_TRACE = b'"invocation"'
-_EVAL_RESULT_KEYS = {"eval_set_id", "case_id", "metric_results"}  # with one of them, broken JSON is damaged results
-
-
-class Kind(Enum):
-    """What a source holds."""
-
-    LINES = auto()
-    DOCUMENT = auto()
 
 
 class _FirstLine(Enum):
@@ -42,7 +41,7 @@ class NoTracesError(SourceError):
     """The source holds no traces: it is empty, of another kind that is known, or of a kind that is not."""
 
 
-class _UnknownObjectError(SourceError):
+class UnknownKindError(SourceError):
     """The source starts with an object of no known kind."""
 
 
@@ -50,8 +49,8 @@ class _UnknownTextError(BadRecordError):
     """The source does not start with a JSON object, or with a broken one of no known kind."""
 
 
-def recognise(window: Window, *, tolerant: bool = False, searched: bool = False) -> Kind:
-    """Return the kind of the source at whose start a window stands; the window keeps what it has read.
+def detect(window: Window, *, tolerant: bool = False, searched: bool = False) -> Match:
+    """Return what the source is at whose start a window stands; the window keeps what it has read.
 
     Where a first line that is no trace stands for itself and a later line is a trace, the source is one of lines.
 
@@ -63,37 +62,36 @@ def recognise(window: Window, *, tolerant: bool = False, searched: bool = False)
     Raises:
         NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array,
             records of an export.
-        SourceError: It is an object of no known kind.
+        UnknownKindError: It starts with an object of no known kind.
         BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit; or it is of lines
             among which the first is of another kind, and that is not tolerated.
     """
     try:
-        kind = _recognised(window)
-    except (BadRecordError, _UnknownObjectError) as error:
-        if (tolerant or searched) and _holds_a_trace(window):
+        match = _match_start(window)
+    except (BadRecordError, UnknownKindError) as error:
+        if (tolerant or searched) and (later := _match_later_line(window)):
             if tolerant:
-                return Kind.LINES
+                return later
             raise
         if searched and isinstance(error, _UnknownTextError):
             raise NoTracesError(window.source, f"expected {error.expected}, found {error.found}") from None
-        if searched and isinstance(error, _UnknownObjectError):
+        if searched and isinstance(error, UnknownKindError):
             raise NoTracesError(window.source, error.problem) from None
         raise
     except NoTracesError as error:
-        can_be_told = tolerant or not is_piped(window.source)
-        if not can_be_told or _first_line(window) is _FirstLine.BEGINNING or not _holds_a_trace(window):
+        may_read_on = tolerant or not is_piped(window.source)
+        if not may_read_on or _first_line(window) is _FirstLine.BEGINNING or not (later := _match_later_line(window)):
             raise
         if tolerant:
-            return Kind.LINES
+            return later
         line = _line_at(window, _start_of(window))
         raise BadRecordError(window.source, line, "$", "a trace, as in a later line", error.problem) from None
-    if tolerant and kind is Kind.DOCUMENT and _has_second_line(window):
-        stands_alone = _first_line(window) is not _FirstLine.BEGINNING
-        return Kind.LINES if stands_alone and _holds_a_trace(window) else kind
-    return kind
+    if tolerant and match.layout and _has_second_line(window) and _first_line(window) is not _FirstLine.BEGINNING:
+        return _match_later_line(window) or match
+    return match
 
 
-def _recognised(window: Window) -> Kind:
+def _match_start(window: Window) -> Match:
     scan = JsonScan(window)
     start = _start_of(window)
     if not scan.byte(start):
@@ -106,16 +104,41 @@ def _recognised(window: Window) -> Kind:
     if scan.byte(start) != b"{":
         found = bytes(window.view(min(start + 20, len(window)))[start:]).split(b"\n")[0].decode("utf-8", "replace")
         raise _UnknownTextError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
-    seen: set[str] = set()
+    keys: set[str] = set()
     try:
         for key, _ in islice(scan.keys(start), _MOST_KEYS):
-            seen.add(key)
-            if kind := _kind(seen):
-                return kind
+            keys.add(key)
+            if match := _match_keys(keys):
+                return match
     except BadRecordError as error:
-        kind_of_error = BadRecordError if seen & _EVAL_RESULT_KEYS else _UnknownTextError
+        is_damaged = any(dialect.has_own_keys(keys) for dialect in dialects().values())
+        kind_of_error = BadRecordError if is_damaged else _UnknownTextError
         raise kind_of_error(window.source, line, "$", error.expected, error.found) from None
-    raise _other(window.source, seen)
+    if match := _match_first_line(window, start):
+        return match
+    raise _other(window.source, keys)
+
+
+def _match_keys(keys: Set[str]) -> Match | None:
+    return next((match for dialect in dialects().values() if (match := dialect.matches_keys(keys))), None)
+
+
+def _match_record(value: Json) -> Match | None:
+    return next((match for dialect in dialects().values() if (match := dialect.matches_record(value))), None)
+
+
+def _match_first_line(window: Window, start: int) -> Match | None:
+    """Ask by the whole first line, if the window holds it."""
+    newline = window.data.find(b"\n", window.start + start, window.end)
+    end = newline if newline >= 0 else window.end
+    return _match_line(memoryview(window.data)[window.start + start : end])
+
+
+def _match_line(line: memoryview) -> Match | None:
+    try:
+        return _match_record(parse(line))
+    except ValueError:
+        return None
 
 
 def _start_of(window: Window) -> int:
@@ -148,76 +171,71 @@ def _has_second_line(window: Window) -> bool:
     return newline >= 0 and not window.data[newline : window.end].isspace()
 
 
-def _holds_a_trace(window: Window) -> bool:
-    """Return whether a line is a trace: of a file in a second reading, of a pipe in what is held, which grows."""
+def _match_later_line(window: Window) -> Match | None:
+    """Return what the first line is that is a trace: of a file in a second reading, of a pipe in what is held."""
     if is_piped(window.source):
-        return _holds_a_trace_in_full(window)
-    if not _mentions_a_trace(window.source):
-        return False
+        return _match_piped_line(window)
+    if not _has_markers(window.source):
+        return None
     with ByteStream(window.source) as again, suppress(SourceError):
         for chunk in line_chunks(Window(again, window.limit)):
-            lines = (chunk.data[start:end] for start, end in chunk.spans)
-            if not chunk.oversized and any(_OF_A_TRACE in bytes(line) and _is_trace(line) for line in lines):
-                return True
-    return False
+            for start, end in () if chunk.oversized else chunk.spans:
+                line = chunk.data[start:end]
+                if _may_be_a_trace(bytes(line)) and (match := _match_line(line)):
+                    return match
+    return None
 
 
-def _mentions_a_trace(source: str) -> bool:
-    """Return whether the key of a trace stands anywhere in a file: soon told, also of one that is large."""
-    block, overlap = bytearray(CHUNK_BYTES), len(_OF_A_TRACE) - 1
+def _has_markers(source: str) -> bool:
+    """Return whether a file has a marker anywhere: soon told, also of one that is large."""
+    markers = _markers()
+    overlap = max(map(len, markers)) - 1
+    block = bytearray(overlap + CHUNK_BYTES)
     with ByteStream(source) as stream, suppress(SourceError):
         while count := stream.readinto(memoryview(block)[overlap:]):
-            if block.find(_OF_A_TRACE, 0, overlap + count) >= 0:
+            if any(block.find(marker, 0, overlap + count) >= 0 for marker in markers):
                 return True
             block[:overlap] = block[count : count + overlap]
     return False
 
 
-def _holds_a_trace_in_full(window: Window) -> bool:
-    """Read on until a whole line is a trace; a window that is full has none, and the pipe may hold one."""
+def _markers() -> tuple[bytes, ...]:
+    return tuple(marker for dialect in dialects().values() for marker in dialect.MARKERS)
+
+
+def _may_be_a_trace(line: bytes) -> bool:
+    """Return whether a line holds what every trace of some dialect does: parsing all lines would take too long."""
+    return any(marker in line for marker in _markers())
+
+
+def _match_piped_line(window: Window) -> Match | None:
+    """Read on until a whole line is a trace. Of a full window without one, lines of the first dialect are assumed."""
     at, at_end = 0, False
     while True:
-        while (found := window.data.find(_OF_A_TRACE, window.start + at, window.end)) >= 0:
-            begin = window.data.rfind(b"\n", window.start + at, found) + 1 or window.start + at
-            end = window.data.find(b"\n", found, window.end)
-            if end < 0 and not at_end:
-                break
-            end = end if end >= 0 else window.end
-            if _is_trace(memoryview(window.data)[begin:end]):
-                return True
-            at = end - window.start
-        if at_end or len(window) > window.limit:
-            return not at_end
-        if found < 0:  # what has been searched need not be searched again, but for the line that goes on
-            at = max(at, window.data.rfind(b"\n", window.start, window.end) + 1 - window.start)
+        newline = window.data.find(b"\n", window.start + at, window.end)
+        end = window.end if newline < 0 and at_end else newline
+        if end >= 0:
+            line = memoryview(window.data)[window.start + at : end]
+            if _may_be_a_trace(bytes(line)) and (match := _match_line(line)):
+                return match
+            if newline >= 0:
+                at = newline + 1 - window.start
+                continue
+        if at_end:
+            return None
+        if len(window) > window.limit:
+            return Match(next(iter(dialects())))
         at_end = not window.more()
 
 
-def _is_trace(line: memoryview) -> bool:
-    try:
-        value = parse(line)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and {"case_id", "invocation"} <= value.keys() and "case_results" not in value
-
-
-def _kind(keys: set[str]) -> Kind | None:
-    if "case_results" in keys:
-        return Kind.DOCUMENT
-    return Kind.LINES if "invocation" in keys else None
-
-
 def _other(source: str, keys: set[str]) -> SourceError:
-    if {"schema_version", "cases"} <= keys:
-        what = "a report artifact holds no traces; export the eval results that it was made from"
-    elif {"id", "cases"} <= keys:
-        what = "an eval set holds no traces; export the results of its runs"
-    elif {"source", "error", "raw"} <= keys:
-        what = "the rejects of an export hold no traces"
-    elif keys & {"messages", "conversations", "chosen"}:
-        what = "the records of an export hold no traces"
-    else:
-        named = ", ".join(key[:_LONGEST_KEY] for key in sorted(keys)[:_NAMED_KEYS]) or "no keys"
-        expected = "expected eval results (`eval_set_id` and `case_results`) or a trace (`case_id` and `invocation`)"
-        return _UnknownObjectError(source, f"{expected}, found an object with {named}")
-    return NoTracesError(source, what)
+    described = (other for dialect in dialects().values() if (other := dialect.describe_other(keys)))
+    if what := next(described, None):
+        return NoTracesError(source, what)
+    if {"source", "error", "raw"} <= keys:
+        return NoTracesError(source, "the rejects of an export hold no traces")
+    if keys & {"messages", "conversations", "chosen"}:
+        return NoTracesError(source, "the records of an export hold no traces")
+    named = ", ".join(key[:_LONGEST_KEY] for key in sorted(keys)[:_NAMED_KEYS]) or "no keys"
+    expected = " or ".join(dialect.EXPECTED for dialect in dialects().values())
+    return UnknownKindError(source, f"expected {expected}, found an object with {named}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from polars_export.errors import SerializationError
-from polars_export.inputs.detect import Kind, NoTracesError, recognise
-from polars_export.sources.chunk import Chunk, Origin
+from polars_export.inputs.detect import NoTracesError, detect
 from polars_export.sources.find import raise_if_stream
 from polars_export.sources.json_document import array_chunks
 from polars_export.sources.json_lines import line_chunks, skip_line
@@ -16,12 +13,14 @@ from polars_export.sources.stream import ByteStream
 from polars_export.sources.window import MAX_RECORD_BYTES, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from polars_export.inputs.dialect import Match
+    from polars_export.sources.chunk import Chunk
     from polars_export.sources.segments import Segment
 
-__all__ = ["ReadLimits", "SourceReader", "objects_chunk"]
+__all__ = ["ReadLimits", "SourceReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ class SourceReader:
     Attributes:
         bytes_read: How many bytes of the source have been read, as they are stored.
         lines: How many lines of the file start in the segment; None until all of it has been read, and of a document.
-        passed_over: What the source holds in place of traces, if it was met in a search; else None.
+        match: What the source is; set with the first chunk.
+        skip_reason: What the source holds in place of traces, if it was met in a search; else None.
     """
 
     def __init__(self, segment: Segment, spool: Path | None = None, limits: ReadLimits = _DEFAULT_LIMITS) -> None:
@@ -55,7 +55,8 @@ class SourceReader:
         self._limits = limits
         self.bytes_read = 0
         self.lines: int | None = None
-        self.passed_over: str | None = None
+        self.match: Match | None = cast("Match | None", segment.match)
+        self.skip_reason: str | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks of the segment; of a source to pass over, none.
@@ -65,8 +66,8 @@ class SourceReader:
             BadRecordError: It is not valid JSON between its records, or too large there.
         """
         segment = self._segment
-        if segment.holds is not None:
-            self.passed_over = segment.holds
+        if segment.skip_reason is not None:
+            self.skip_reason = segment.skip_reason
             self.bytes_read = segment.size
             return
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
@@ -87,35 +88,13 @@ class SourceReader:
             self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
             return
         try:
-            kind = recognise(window, tolerant=self._limits.tolerant, searched=segment.searched)
+            self.match = self.match or detect(window, tolerant=self._limits.tolerant, searched=segment.searched)
         except NoTracesError as error:
             if not segment.searched:
                 raise
-            self.passed_over = error.problem
+            self.skip_reason = error.problem
             return
-        if kind is Kind.LINES:
-            self.lines = yield from line_chunks(window, end)
+        if self.match.layout:
+            yield from array_chunks(window, self.match.layout)
         else:
-            yield from array_chunks(window)
-
-
-def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:
-    """Make a chunk of traces that are Python objects; `first` is the index of the first among all.
-
-    With an `eval_set_id` they are the case results of a results document.
-
-    Raises:
-        SerializationError: A trace has no JSON form.
-    """
-    spans: list[tuple[int, int]] = []
-    data = bytearray()
-    for index, trace in enumerate(traces, first):
-        start = len(data)
-        try:
-            data += json.dumps(trace, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise SerializationError(index, f"it has no JSON form: {error}") from error
-        spans.append((start, len(data)))
-    positions = range(first, first + len(spans))
-    origin = Origin.OBJECTS if eval_set_id is None else Origin.DOCUMENT
-    return Chunk("traces", memoryview(data), spans, positions, origin, eval_set_id)
+            self.lines = yield from line_chunks(window, end)

@@ -56,14 +56,14 @@ class ThresholdReader:
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
         self._reference = options.target is Target.REFERENCE
-        self._detail = projection_of(options)
-        self._in_full = TraceDecoder(self._detail)
-        self._in_outline = TraceDecoder(Projection.CHOICE)
+        self._projection = projection_of(options)
+        self._in_full = TraceDecoder(self._projection)
+        self._in_outline = TraceDecoder(Projection.SELECTION)
         self._few = False
 
     def of(self, chunks: Iterable[Chunk], tally: Counters, rejects: Rejects) -> Iterator[Tables]:
         """Yield the qualifying traces of some chunks."""
-        rows = ColumnBuilder(self._detail, sort_arguments=self._reference)
+        rows = ColumnBuilder(self._projection, sort_arguments=self._reference)
         size = 0
         for chunk in chunks:
             tally.traces_read += len(chunk.spans)
@@ -107,7 +107,7 @@ class ThresholdReader:
 
     def _good(self, outlines: Decoded) -> list[int]:
         """Return the indices of the traces that qualify."""
-        rows = ColumnBuilder(Projection.CHOICE)
+        rows = ColumnBuilder(Projection.SELECTION)
         rows.add(outlines.traces)
         if not len(rows):
             return []

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["RAW_BYTES", "Chunk", "Origin", "OversizedRecord", "split_oversized"]
+__all__ = ["RAW_BYTES", "Chunk", "OversizedRecord", "split_oversized"]
 
 RAW_BYTES = 10_000
-"""How many bytes of a rejected record are kept: enough to see what it is, and little even where many are bad."""
-
-
-class Origin(StrEnum):
-    """Where records stand; the value is the JSON path of the array that holds them."""
-
-    LINES = ""
-    DOCUMENT = "$.case_results"
-    OBJECTS = "$"
+"""How much of an invalid record is kept: enough to see what it is, and little even where many are invalid."""
 
 
 class OversizedRecord(NamedTuple):
-    """Why a record is skipped: it has `size` bytes, more than the `limit`."""
+    """Why a record is not held whole: it takes `size` bytes, more than the `limit`."""
 
     limit: int
     size: int
@@ -34,33 +25,38 @@ class OversizedRecord(NamedTuple):
 class Chunk:
     """Some consecutive records of one source, still as bytes.
 
-    `data[start:end]` is a record for each of the `spans`. `data` may be a view of a buffer that the next chunk reuses:
-    decode before asking for that one. `positions` are line numbers from 1 or, where the origin is not lines, indices
-    from 0 in the array. `eval_set_id` is the document's. `offset` is where `data` starts in the plain source.
-    With `oversized`, the chunk holds one record, and of that only the beginning.
+    Attributes:
+        source: The name of the source in messages.
+        data: May be a view of a buffer that the next chunk reuses: decode before asking for that one.
+        spans: `data[start:end]` is a record, for each of them.
+        positions: Line numbers from 1 or, in an array, indices from 0.
+        array_path: JSON path of the array that holds the records; None where each is a line.
+        header: The document's value that every record of it needs; None without one.
+        offset: Where `data` starts in the plain source.
+        oversized: Set where the chunk holds one record, and of that only the beginning.
     """
 
     source: str
     data: memoryview
     spans: Sequence[tuple[int, int]]
     positions: Sequence[int]
-    origin: Origin = Origin.LINES
-    eval_set_id: str | None = None
+    array_path: str | None = None
+    header: str | None = None
     offset: int = 0
     oversized: OversizedRecord | None = None
 
-    def only(self, indices: Sequence[int]) -> Chunk:
+    def take(self, indices: Sequence[int]) -> Chunk:
         """Return the chunk with some of its records."""
         spans, positions = self.spans, self.positions
         return replace(self, spans=[spans[i] for i in indices], positions=[positions[i] for i in indices])
 
     def line(self, index: int) -> int | None:
         """Return the line number of a record, None where records are not lines."""
-        return self.positions[index] if self.origin is Origin.LINES else None
+        return self.positions[index] if self.array_path is None else None
 
     def json_path(self, index: int) -> str:
         """Return the JSON path of a record."""
-        return "$" if self.origin is Origin.LINES else f"{self.origin}[{self.positions[index]}]"
+        return "$" if self.array_path is None else f"{self.array_path}[{self.positions[index]}]"
 
 
 def split_oversized(chunk: Chunk, limit: int) -> Iterator[Chunk]:
@@ -68,15 +64,15 @@ def split_oversized(chunk: Chunk, limit: int) -> Iterator[Chunk]:
     if len(chunk.data) <= limit:
         yield chunk
         return
-    good: list[int] = []
+    within: list[int] = []
     for index, (start, end) in enumerate(chunk.spans):
         if end - start <= limit:
-            good.append(index)
+            within.append(index)
             continue
-        if good:
-            yield chunk.only(good)
-            good = []
+        if within:
+            yield chunk.take(within)
+            within = []
         beginning = [(start, min(end, start + RAW_BYTES))]
-        yield replace(chunk.only([index]), spans=beginning, oversized=OversizedRecord(limit, end - start))
-    if good:
-        yield chunk.only(good)
+        yield replace(chunk.take([index]), spans=beginning, oversized=OversizedRecord(limit, end - start))
+    if within:
+        yield chunk.take(within)

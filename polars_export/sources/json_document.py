@@ -1,7 +1,8 @@
-"""Results documents: the elements of `case_results`, found without holding the document."""
+"""JSON documents whose records are the elements of one array, found without holding the document."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import msgspec
 from polars_export.errors import BadRecordError, InputError, SourceError
 from polars_export.json_values import describe_value, parse
 from polars_export.sources.array_lookahead import ArrayLookahead
-from polars_export.sources.chunk import RAW_BYTES, Chunk, Origin, OversizedRecord, split_oversized
+from polars_export.sources.chunk import RAW_BYTES, Chunk, OversizedRecord, split_oversized
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream
 from polars_export.sources.window import Window
@@ -18,61 +19,79 @@ from polars_export.sources.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["array_chunks"]
+__all__ = ["ArrayLayout", "array_chunks"]
 
 _NESTED_OR_NONE = {b"": "the end of the file", b"{": "an object", b"[": "an array"}  # whatever they hold
 
 
-def array_chunks(window: Window) -> Iterator[Chunk]:
-    """Yield the case results of the document at the start of a window.
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """Where the records of a document are.
 
-    Those that precede a place where the document is damaged come out before the error. Of a case result that is larger
-    than the limit of the window only the beginning is yielded, as a chunk of its own.
+    Attributes:
+        array: The key of the array that holds them.
+        header: The key of a string that every record needs.
+        record: What one of them is called in messages; its plural ends in `s`.
+    """
+
+    array: str
+    header: str
+    record: str
+
+
+def array_chunks(window: Window, layout: ArrayLayout) -> Iterator[Chunk]:
+    """Yield the records of the document at the start of a window.
+
+    Those that precede a place where the document is damaged come out before the error. Of a record that is larger than
+    the limit of the window only the beginning is yielded, as a chunk of its own.
 
     Raises:
-        BadRecordError: The document is not valid JSON around its case results, ends early, lacks an `eval_set_id`, or
-            what stands around the case results is too large.
+        BadRecordError: The document is not valid JSON around its records, ends early, lacks its header, or what stands
+            around the records is too large.
     """
-    document = _Document(window)
-    eval_set_id = document.open()
-    if eval_set_id is None:  # it stands behind the case results: look for it first
+    document = _Document(window, layout)
+    header = document.open()
+    if header is None:  # it stands behind the records: look for it first
         if not Path(window.source).is_file():
-            raise SourceError(window.source, "a piped document must have its eval_set_id before its case_results")
+            problem = f"a piped document must have its {layout.header} before its {layout.array}"
+            raise SourceError(window.source, problem)
         with ByteStream(window.source) as again:
-            ahead = _Document(Window(again, window.limit))
+            ahead = _Document(Window(again, window.limit), layout)
             ahead.open()
             for _ in ahead.elements(None):
                 pass
-            eval_set_id = ahead.close()
-    yield from document.elements(eval_set_id)
+            header = ahead.close()
+    yield from document.elements(header)
     document.close()
 
 
 class _Document:
     """One pass over a document: `open`, then all the `elements`, then `close`."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, layout: ArrayLayout) -> None:
+        self._layout = layout
+        self._path = f"$.{layout.array}"
         self._window = window
         self._scan = JsonScan(window)
         self._lookahead = ArrayLookahead(window)
-        self._around = b""  # the document without its case results
+        self._around = b""  # the document without its records
 
     def open(self) -> str | None:
-        """Go to the first case result; return the document's `eval_set_id` if it stands before that."""
-        eval_set_id: str | None = None
+        """Go to the first record; return the document's header if it stands before that."""
+        header: str | None = None
         for key, at in self._scan.keys(self._scan.skip_space(0)):
-            if key == "case_results":
+            if key == self._layout.array:
                 self._enter(at)
                 break
-            if key == "eval_set_id":
+            if key == self._layout.header:
                 value = self._value(at)
                 if not isinstance(value, str):
-                    raise self._bad("$.eval_set_id", "a string", describe_value(value))
-                eval_set_id = value
-        return eval_set_id
+                    raise self._bad(f"$.{key}", "a string", describe_value(value))
+                header = value
+        return header
 
-    def elements(self, eval_set_id: str | None) -> Iterator[Chunk]:
-        """Yield the case results, as many at a time as the window holds; it grows for one that is larger."""
+    def elements(self, header: str | None) -> Iterator[Chunk]:
+        """Yield the records, as many at a time as the window holds; it grows for one that is larger."""
         window = self._window
         index, at = 0, self._scan.skip_space(0)
         self._lookahead.learn(b"," + bytes(window.view(at)), at)  # what follows a `[` mostly follows a `,` too
@@ -81,31 +100,31 @@ class _Document:
             try:
                 at = self._gather(spans, at, index)
             except InputError as error:
-                yield from self._chunks(spans, index, eval_set_id)
+                yield from self._chunks(spans, index, header)
                 if not isinstance(error, BadRecordError):
                     raise
-                raise self._bad(f"$.case_results[{index + len(spans)}]", error.expected, error.found) from None
+                raise self._bad(f"{self._path}[{index + len(spans)}]", error.expected, error.found) from None
             if not spans and self._scan.byte(at) == b"]":
                 window.drop(at)
                 return
             if spans:
-                yield from self._chunks(spans, index, eval_set_id)
+                yield from self._chunks(spans, index, header)
                 index += len(spans)
             else:
                 window.drop(at)
-                yield self._passed_over(index, eval_set_id)
+                yield self._passed_over(index, header)
                 index += 1
                 at = self._next(0, index)
             window.drop(at)
             self._scan.begin = at = 0
 
     def close(self) -> str:
-        """Read the rest of the document, check what stands around the case results and return the `eval_set_id`."""
+        """Read the rest of the document, check what stands around the records and return the header."""
         rest = bytearray()
         while True:
             rest += self._window.view(len(self._window))
             if len(rest) > self._window.limit:
-                raise self._bad("$", f"at most {self._window.limit:,} bytes around the case results", "more")
+                raise self._bad("$", f"at most {self._window.limit:,} bytes around the {self._layout.record}s", "more")
             self._window.drop(len(self._window))
             if not self._window.more():
                 break
@@ -113,17 +132,17 @@ class _Document:
             around = parse(self._around + rest)
         except ValueError as error:
             raise self._not_json(error) from None
-        if around["case_results"] != []:
-            raise self._bad("$.case_results", "one such field", "another one")
-        eval_set_id = around.get("eval_set_id", msgspec.UNSET)
-        if not isinstance(eval_set_id, str):
-            found = "no such field" if eval_set_id is msgspec.UNSET else describe_value(eval_set_id)
-            raise self._bad("$.eval_set_id", "a string", found)
-        return eval_set_id
+        if around[self._layout.array] != []:
+            raise self._bad(self._path, "one such field", "another one")
+        header = around.get(self._layout.header, msgspec.UNSET)
+        if not isinstance(header, str):
+            found = "no such field" if header is msgspec.UNSET else describe_value(header)
+            raise self._bad(f"$.{self._layout.header}", "a string", found)
+        return header
 
     def _enter(self, at: int) -> None:
         if self._scan.byte(at) != b"[":
-            raise self._bad("$.case_results", "an array", self._found(at))
+            raise self._bad(self._path, "an array", self._found(at))
         self._around = bytes(self._window.view(at + 1))
         self._window.drop(at + 1)
 
@@ -134,7 +153,7 @@ class _Document:
         """
         scan, window = self._scan, self._window
         while scan.byte(at) != b"]":
-            path = f"$.case_results[{index + len(spans)}]"
+            path = f"{self._path}[{index + len(spans)}]"
             found = [] if spans and at >= window.size else self._from(at)
             if found:
                 spans += found
@@ -146,7 +165,7 @@ class _Document:
             elif len(window) - at > window.limit:
                 break
             elif not window.more():
-                raise self._bad(path, "the rest of the case result", "the end of the file")
+                raise self._bad(path, f"the rest of the {self._layout.record}", "the end of the file")
         return at
 
     def _from(self, at: int) -> list[tuple[int, int]]:
@@ -183,32 +202,32 @@ class _Document:
         if self._scan.byte(at) == b"]":
             return at
         if self._scan.byte(at) != b",":
-            raise self._bad(f"$.case_results[{index}]", "`,` or `]` before it", self._found(at))
+            raise self._bad(f"{self._path}[{index}]", "`,` or `]` before it", self._found(at))
         at = self._scan.skip_space(at + 1)
         if self._scan.byte(at) == b"]":
-            raise self._bad(f"$.case_results[{index}]", "a case result behind the `,`", "`]`")
+            raise self._bad(f"{self._path}[{index}]", f"a {self._layout.record} behind the `,`", "`]`")
         self._lookahead.learn(bytes(self._window.view(at)[end:]), at)
         return at
 
-    def _chunks(self, spans: list[tuple[int, int]], index: int, eval_set_id: str | None) -> Iterator[Chunk]:
+    def _chunks(self, spans: list[tuple[int, int]], index: int, header: str | None) -> Iterator[Chunk]:
         """Yield some elements, if there are any."""
         window = self._window
         if spans:
             data, positions = window.view(spans[-1][1]), range(index, index + len(spans))
-            chunk = Chunk(window.source, data, spans, positions, Origin.DOCUMENT, eval_set_id, window.offset)
+            chunk = Chunk(window.source, data, spans, positions, self._path, header, window.offset)
             yield from split_oversized(chunk, window.limit)
 
-    def _passed_over(self, index: int, eval_set_id: str | None) -> Chunk:
+    def _passed_over(self, index: int, header: str | None) -> Chunk:
         """Drop the element at the start of the window, without holding the rest; return its beginning."""
         window = self._window
         offset = window.offset
         try:
             beginning, size = self._scan.drop_large(RAW_BYTES)
         except BadRecordError as error:
-            raise self._bad(f"$.case_results[{index}]", "the rest of the case result", error.found) from None
+            raise self._bad(f"{self._path}[{index}]", f"the rest of the {self._layout.record}", error.found) from None
         oversized, spans = OversizedRecord(window.limit, size), [(0, len(beginning))]
         data = memoryview(beginning)
-        return Chunk(window.source, data, spans, [index], Origin.DOCUMENT, eval_set_id, offset, oversized)
+        return Chunk(window.source, data, spans, [index], self._path, header, offset, oversized)
 
     def _value(self, at: int) -> object:
         end = self._scan.end_of_value(at)
@@ -228,7 +247,7 @@ class _Document:
             return "something that is not JSON"
 
     def _not_json(self, error: ValueError) -> BadRecordError:
-        return self._bad("$", "valid JSON around the case results", f"text that is not ({error})")
+        return self._bad("$", f"valid JSON around the {self._layout.record}s", f"text that is not ({error})")
 
     def _bad(self, path: str, expected: str, found: str) -> BadRecordError:
         return BadRecordError(self._window.source, None, path, expected, found)

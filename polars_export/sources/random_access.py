@@ -13,7 +13,6 @@ from polars_export.sources.window import CHUNK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from polars_export.sources.chunk import Origin
 
 __all__ = ["RecordLocation", "StoredSource", "read_records"]
 
@@ -32,14 +31,14 @@ class StoredSource(NamedTuple):
     Attributes:
         source: What it is called in messages.
         path: The file to read: the source itself, or its spool.
-        origin: How its records stand in it.
-        eval_set_id: The document's.
+        array_path: As in the chunks of the source.
+        header: As in the chunks of the source.
     """
 
     source: str
     path: str
-    origin: Origin
-    eval_set_id: str | None
+    array_path: str | None
+    header: str | None
 
 
 def read_records(locations: Iterable[RecordLocation], stored: Mapping[int, StoredSource]) -> Iterator[Chunk]:
@@ -59,7 +58,7 @@ def read_records(locations: Iterable[RecordLocation], stored: Mapping[int, Store
             spans = list(pairwise(accumulate((location.length for location in batch), initial=0)))
             if len(data) != spans[-1][1]:
                 raise SourceError(source.source, "became shorter while it was read")
-            yield Chunk(source.source, memoryview(data), spans, range(len(spans)), source.origin, source.eval_set_id)
+            yield Chunk(source.source, memoryview(data), spans, range(len(spans)), source.array_path, source.header)
 
 
 def _batches(locations: Iterable[RecordLocation]) -> Iterator[list[RecordLocation]]:

@@ -1,4 +1,4 @@
-"""How much of a trace is decoded and flattened."""
+"""How much of a trace is decoded: which columns of the tables there are."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["Projection"]
 
 
 class Projection(IntEnum):
-    """A higher level has what the lower ones have."""
+    """A higher one has the columns of the lower ones."""
 
-    CHOICE = 0
+    SELECTION = 0
     """What decides whether a trace is exported: its case, its scores, and whether it says anything."""
     RECORDS = 1
     """What the reference's records are made from."""

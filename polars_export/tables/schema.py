@@ -1,6 +1,6 @@
 """The columns of the tables `traces` and `turns`, as data: their names, their types and what they mean.
 
-Both tables come at several levels of detail; below `Projection.FULL` a metric has only its `value`. At `Projection.CHOICE`
+Both tables come at several levels of detail; below `Projection.FULL` a metric has only its `value`. At `Projection.SELECTION`
 there is only the table `traces`.
 """
 
@@ -47,24 +47,30 @@ def _usage(of: str) -> tuple[Column, ...]:
 
 TRACES: tuple[Column, ...] = (
     Column(
-        "trace", pl.UInt64(), "number of the trace in the order read, from 0; joins the two tables", Projection.CHOICE
+        "trace",
+        pl.UInt64(),
+        "number of the trace in the order read, from 0; joins the two tables",
+        Projection.SELECTION,
     ),
     Column("source", _TEXT, "file that the trace was read from, as found; `-` is standard input"),
     Column("position", pl.UInt64(), "line number from 1, or index from 0 in a document's `case_results`"),
-    Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Projection.CHOICE),
-    Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Projection.CHOICE),
+    Column("eval_set_id", _TEXT, "eval set of the case; null on lines that do not name one", Projection.SELECTION),
+    Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", Projection.SELECTION),
     Column("system_prompt", _TEXT, "the case's system prompt; null unless its eval set is joined"),
     Column("verdict", _TEXT, "`pass` or `fail`; null on scored traces", Projection.CONVERSATIONS),
     Column(
-        "score", pl.Float64(), "mean of the metric values, 0.0 without metrics; a scored trace's own", Projection.CHOICE
+        "score",
+        pl.Float64(),
+        "mean of the metric values, 0.0 without metrics; a scored trace's own",
+        Projection.SELECTION,
     ),
-    Column("metrics", pl.List(_METRIC), "one entry per metric; empty on scored traces", Projection.CHOICE),
+    Column("metrics", pl.List(_METRIC), "one entry per metric; empty on scored traces", Projection.SELECTION),
     Column("provider", _TEXT, "provider of the invocation's model"),
     Column("model_id", _TEXT, "the invocation's model", Projection.RECORDS),
     Column("thinking_level", _TEXT, "the invocation's thinking level"),
     Column("stop_reason", _TEXT, "why the invocation ended: stop, length, tool_use, aborted, error or transfer"),
-    Column("final_response", _TEXT, "the invocation's final response; null if it gave none", Projection.CHOICE),
-    Column("turns", _COUNT, "number of turns: that many rows of `turns` belong to this row", Projection.CHOICE),
+    Column("final_response", _TEXT, "the invocation's final response; null if it gave none", Projection.SELECTION),
+    Column("turns", _COUNT, "number of turns: that many rows of `turns` belong to this row", Projection.SELECTION),
     Column("duration_seconds", _SECONDS, "how long the invocation took"),
     *_usage("the whole invocation"),
 )

@@ -102,7 +102,7 @@ class ColumnBuilder:
     """
 
     def __init__(self, detail: Projection, *, sort_arguments: bool = False) -> None:
-        self._detail = detail
+        self._projection = detail
         self._encode = _ENCODE_SORTED if sort_arguments else _ENCODE
         self._traces: Values = {}
         self._turns: Values = {}
@@ -113,7 +113,7 @@ class ColumnBuilder:
 
     def add(self, traces: Sequence[TraceOutline], chunk: Chunk | None = None) -> None:
         """Take traces apart; at full detail `chunk` tells where they stood."""
-        detail = self._detail
+        detail = self._projection
         _extend(self._traces, _outline_values(traces))
         if detail >= Projection.RECORDS:
             models = [trace.invocation.model.model_id for trace in cast("Sequence[Trace]", traces)]
@@ -130,16 +130,16 @@ class ColumnBuilder:
     def _add_turns(self, turns: Sequence[Turn]) -> None:
         _extend(self._turns, _turn_values(turns))
         _extend(self._turns, self._tool_calls(turns))
-        if self._detail >= Projection.CONVERSATIONS:
+        if self._projection >= Projection.CONVERSATIONS:
             _extend(self._turns, _conversation_values(cast("Sequence[ConversationTurn]", turns)))
-        if self._detail is Projection.FULL:
+        if self._projection is Projection.FULL:
             _extend(self._turns, _full_turn_values(cast("Sequence[FullTurn]", turns)))
 
     def _tool_calls(self, turns: Sequence[Turn]) -> Values:
         calls = [call for turn in turns for call in turn.tool_calls]
         # One line per value: encoding them together and splitting is cheaper than one call and one string for each.
         encoded = self._encode([call.arguments for call in calls])
-        if self._detail is not Projection.FULL and _LONG_INTEGER in encoded.translate(_DIGITS_TO_ZERO):
+        if self._projection is not Projection.FULL and _LONG_INTEGER in encoded.translate(_DIGITS_TO_ZERO):
             encoded = self._encode([_within_64_bits(call.arguments) for call in calls])
         return {
             "tool_calls": [len(turn.tool_calls) for turn in turns],
@@ -154,12 +154,12 @@ class ColumnBuilder:
         self._traces, self._turns = {}, {}
         lengths = pl.Series(traces["turns"], dtype=pl.UInt32)
         trace = {"trace": pl.int_range(first_trace, first_trace + len(lengths), dtype=pl.UInt64, eager=True)}
-        schema = polars_schema(TRACES, self._detail)
+        schema = polars_schema(TRACES, self._projection)
         table = _table(trace, traces, {"recorded_score" if name == "score" else name: schema[name] for name in schema})
-        if self._detail < Projection.RECORDS:
+        if self._projection < Projection.RECORDS:
             return Batch(table, pa.table({}))
         owner = {"trace": parent_rows(lengths).cast(pl.UInt64) + first_trace}
-        return Batch(table, _table(owner, turns, polars_schema(TURNS, self._detail)))
+        return Batch(table, _table(owner, turns, polars_schema(TURNS, self._projection)))
 
 
 def _extend(columns: Values, more: Values) -> None:

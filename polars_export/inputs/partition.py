@@ -1,0 +1,85 @@
+"""Cut sources into segments, recognising what can be cut, and put these into parts of about equal size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from polars_export.errors import ExportError
+from polars_export.inputs.detect import NoTracesError, detect
+from polars_export.sources import segments
+from polars_export.sources.segments import Segment, size_of
+from polars_export.sources.stream import ByteStream, is_piped
+from polars_export.sources.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from polars_export.inputs.dialect import Match
+    from polars_export.sources.find import FoundFile
+
+__all__ = ["Part", "partition"]
+
+Part: TypeAlias = tuple[Segment, ...]
+"""Consecutive segments: one task of a process."""
+
+
+def partition(found: Sequence[FoundFile], *, tolerant: bool = False) -> Iterator[Part]:
+    """Yield the parts of some sources in order. They depend on the sources alone.
+
+    Args:
+        found: The sources.
+        tolerant: Leave it to who reads a source to say that it cannot be opened.
+
+    Raises:
+        SourceError: A source has gone, or cannot be opened.
+    """
+    part: list[Segment] = []
+    size = 0
+    for number, source in enumerate(found):
+        for segment in _segments(number, source, tolerant=tolerant):
+            if part and size + segment.size > segments.PART_BYTES:
+                yield tuple(part)
+                part, size = [], 0
+            part.append(segment)
+            size += segment.size
+    if part:
+        yield tuple(part)
+
+
+def _segments(number: int, source: FoundFile, *, tolerant: bool) -> Iterator[Segment]:
+    size, part_bytes = size_of(source.path, tolerant=tolerant), segments.PART_BYTES
+    whole = Segment(number, source.path, source.searched, size=size)
+    if size <= part_bytes:
+        yield whole  # whoever reads it recognises it
+        return
+    try:
+        match = _match_of_plain(source, tolerant=tolerant)
+    except NoTracesError as error:
+        yield replace(whole, skip_reason=error.problem if source.searched else None)
+        return
+    if match is None or match.layout:
+        yield whole
+        return
+    for start in range(0, size, part_bytes):
+        end = min(start + part_bytes, size)
+        yield replace(whole, start=start, end=end, size=end - start, match=match)
+
+
+def _match_of_plain(source: FoundFile, *, tolerant: bool) -> Match | None:
+    """Recognise a source that is neither piped nor compressed; None for one that is, or cannot be recognised.
+
+    Raises:
+        NoTracesError: It holds no traces.
+    """
+    if is_piped(source.path):
+        return None
+    with ByteStream(source.path) as stream:
+        if stream.codec:
+            return None
+        try:
+            return detect(Window(stream), tolerant=tolerant, searched=source.searched)
+        except NoTracesError:
+            raise
+        except ExportError:
+            return None  # whoever reads it will say what is wrong, when it is its turn
