@@ -24,8 +24,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from polars_export.execution.conductor import export
-    from polars_export.execution.read import iter_batches, read_traces, read_turns
-    from polars_export.inputs.eval_results.flatten import Batch
+    from polars_export.execution.read import Batch, iter_batches, read, read_traces, read_turns
     from polars_export.options import ExportOptions, Target, TrainingFormat
     from polars_export.report import DropReason, ExportReport
     from polars_export.reporter import (
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
         TrainingReporter,
         export_traces,
     )
+    from polars_export.selection.rule import Rule, Scope
     from polars_export.tables.schema import TRACES, TURNS, Column
+    from polars_export.tables.tables import Tables
 
 __version__ = "0.1.0"
 
@@ -56,10 +57,9 @@ _HOMES = {
         "SourceError",
         "WorkerError",
     ),
-    "polars_export.inputs.eval_results.flatten": ("Batch",),
     "polars_export.options": ("ExportOptions", "Target", "TrainingFormat"),
     "polars_export.execution.conductor": ("export",),
-    "polars_export.execution.read": ("iter_batches", "read_traces", "read_turns"),
+    "polars_export.execution.read": ("Batch", "iter_batches", "read", "read_traces", "read_turns"),
     "polars_export.report": ("ExportReport", "DropReason"),
     "polars_export.reporter": (
         "Artifact",
@@ -71,7 +71,9 @@ _HOMES = {
         "TrainingReporter",
         "export_traces",
     ),
+    "polars_export.selection.rule": ("Rule", "Scope"),
     "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
+    "polars_export.tables.tables": ("Tables",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -84,20 +86,23 @@ __all__ = [
     "ChatMlExporter",
     "Column",
     "DpoExporter",
+    "DropReason",
     "ExportError",
     "ExportOptions",
     "ExportReport",
     "FormatNotImplementedError",
     "InputError",
-    "DropReason",
     "MissingPromptError",
     "NothingToExportError",
     "OptionError",
     "OutputError",
+    "Rule",
+    "Scope",
     "ScoredTrace",
     "SerializationError",
     "ShareGptExporter",
     "SourceError",
+    "Tables",
     "Target",
     "TrainingExporter",
     "TrainingFormat",
@@ -107,6 +112,7 @@ __all__ = [
     "export",
     "export_traces",
     "iter_batches",
+    "read",
     "read_traces",
     "read_turns",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from polars_export.options import Reasoning, Target
+from polars_export.tables.nested import parent_rows
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -33,18 +34,41 @@ class Conversations:
     Attributes:
         messages: One row per message, in the order of the traces and turns: `row` (of its trace), `role` (the number of
             a `Role`), `content`, and `turn`, the row of the turn that the message is, null for messages that are none.
-            Those for trainers also have `reasoning`, null without any, `tool_call_id` and `name`, null but for tools.
-        lengths: For each trace the number of its messages.
-        trimmed: Number of tool messages at the end of a conversation that were left out.
+            Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
+            `context`, whether it is an assistant's message that the agent did not produce in this run.
+        lengths: For each trace that has messages their number.
+        trimmed: What was left out at the end of the conversations, in numbers of messages by kind.
     """
 
     messages: pl.DataFrame
     lengths: pl.Series
-    trimmed: int = 0
+    trimmed: dict[str, int] = field(default_factory=dict)
 
     def lost(self) -> dict[str, int]:
         """Count the content of the traces that the messages do not hold."""
-        return {"tool results at the end": self.trimmed} if self.trimmed else {}
+        return self.trimmed
+
+    def in_completion(self) -> pl.Series:
+        """Return for each message whether it belongs to the completion; what precedes that is the prompt.
+
+        The completion begins with the first assistant's message that is no context and has a user's message before it;
+        where there is none, with the first that is no context.
+        """
+        is_user = self.messages["role"] == int(Role.USER)
+        users = pl.Series([0], dtype=pl.UInt32).append(is_user.cast(pl.UInt32).cum_sum())
+        starts = (self.lengths.cum_sum() - self.lengths).gather(parent_rows(self.lengths))
+        frame = self.messages.select(
+            "row",
+            asked=users[1:] > users.gather(starts),  # so far, in the message's trace
+            answers=(pl.col("role") == int(Role.ASSISTANT)) & ~pl.col("context"),
+            place=pl.int_range(pl.len()),
+        )
+        place, answers = pl.col("place"), pl.col("answers")
+        begins = frame.group_by("row", maintain_order=True).agg(
+            start=pl.coalesce(place.filter(answers & pl.col("asked")).min(), place.filter(answers).min())
+        )
+        begun = frame.join(begins, on="row", how="left", maintain_order="left")
+        return begun.select((place >= pl.col("start")).fill_null(value=False)).to_series()
 
 
 def reference_conversations(tables: Tables) -> Conversations:
@@ -58,10 +82,10 @@ def reference_conversations(tables: Tables) -> Conversations:
     turns = _filled(turns, traces["final_response"], turns["last"])
     silent = traces.filter((pl.col("end") == pl.col("start")) & pl.col("final_response").is_not_null())
     parts = [
-        _part(traces, _before(0), Role.SYSTEM, pl.lit("")),
+        _part(traces, _first(), Role.SYSTEM, pl.lit("")),
         _part(turns.filter("opens"), _at_turn(0), Role.USER, pl.lit("")),
         _part(turns, _at_turn(1), Role.ASSISTANT, pl.col("text"), turn=pl.col("turn")),
-        _part(silent, _behind(), Role.ASSISTANT, pl.col("final_response")),
+        _part(silent, _behind(0), Role.ASSISTANT, pl.col("final_response")),
     ]
     return _in_order(parts)
 
@@ -69,17 +93,17 @@ def reference_conversations(tables: Tables) -> Conversations:
 def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversations:
     """Build conversations as trainers want them.
 
-    A system message if there is a system prompt; the user's messages; for each turn the assistant's message, then one
-    tool message per result. The final response, unless empty, is appended where the conversation ends in a tool message
-    or has no assistant's message, and fills a last assistant's message that is empty. Tool messages at the very end are
-    left out: there is nothing behind them to learn.
+    Before each turn stand the messages that precede it, but for empty system messages; then the assistant's message,
+    then one tool message per result. The final response, unless empty, is appended where the last turn has results or
+    there is no turn, behind the closing messages, and fills a last assistant's message that is empty. Where it is not
+    appended, closing messages and then tool messages at the very end are left out: nothing follows to be learned.
 
     Args:
-        tables: Traces with `system_prompt` and `user_messages`, and their turns.
+        tables: Traces with their prompts, and their turns.
         options: Says where the reasoning goes.
     """
-    traces = _placed(tables, "system_prompt", "user_messages", final=pl.col("final_response").fill_null(""))
-    turns = _turns(tables, "text", "tool_results", "tool_calls", reasoning=_reasoning(options))
+    traces = _placed(tables, "closing", final=pl.col("final_response").fill_null(""))
+    turns = _turns(tables, "text", "preceding", "context", "tool_results", reasoning=_reasoning(options))
     final = traces["final"].gather(turns["row"])
     results = turns["tool_results"].list.len()
     ends_in_results = turns["last"] & (results > 0)
@@ -90,37 +114,42 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
             text=pl.when(pl.col("reasoning").is_not_null()).then(thought).otherwise("text"),
             reasoning=pl.lit(None, dtype=pl.String),
         )
-    kept = turns.filter(~(ends_in_results & (final == "")))
-    answers = traces.filter(
-        (pl.col("final") != "")
-        & ((pl.col("end") == pl.col("start")) | pl.col("row").is_in(turns.filter(ends_in_results)["row"].implode()))
+    is_trimmed = ends_in_results & (final == "")
+    kept = turns.filter(~is_trimmed)
+    is_answered = (pl.col("final") != "") & (
+        (pl.col("end") == pl.col("start")) | pl.col("row").is_in(turns.filter(ends_in_results)["row"].implode())
     )
+    answered = traces.filter(is_answered)
+    assistant = {"turn": pl.col("turn"), "reasoning": pl.col("reasoning"), "context": pl.col("context")}
     parts = [
-        _part(traces.filter(pl.col("system_prompt") != ""), _before(0), Role.SYSTEM, pl.col("system_prompt")),
-        _part(_each(traces, "user_messages"), _before(1), Role.USER, pl.col("user_messages")),
-        _part(turns, _at_turn(0), Role.ASSISTANT, pl.col("text"), turn=pl.col("turn"), reasoning=pl.col("reasoning")),
-        _tool_messages(kept),
-        _part(answers, _behind(), Role.ASSISTANT, pl.col("final")),
+        _other_messages(turns, "preceding", _at_turn(0)),
+        _part(turns, _at_turn(1), Role.ASSISTANT, pl.col("text"), **assistant),
+        _tool_messages(kept, _at_turn(2)),
+        _other_messages(answered, "closing", _behind(0)),
+        _part(answered, _behind(1), Role.ASSISTANT, pl.col("final")),
     ]
-    trimmed = results.filter(ends_in_results & (final == "")).sum()
-    return _in_order(parts, trimmed=int(trimmed))
+    trimmed = {
+        "tool results at the end": int(results.filter(is_trimmed).sum()),
+        "messages at the end": int(traces.filter(~is_answered)["closing"].list.len().sum()),
+    }
+    return _in_order(parts, {kind: count for kind, count in trimmed.items() if count})
 
 
 # Every message has a place, a number that orders all messages of all traces. A trace has two slots more than turns (the
-# first for what precedes the turns, the last for the final response), and a slot two places; messages of one place
+# first for what precedes the turns, the last for what follows them), and a slot three places; messages of one place
 # stand in the order of their part.
 
 
-def _before(part: int) -> pl.Expr:
-    return 2 * (pl.col("start") + 2 * pl.col("row")) + part
+def _first() -> pl.Expr:
+    return 3 * (pl.col("start") + 2 * pl.col("row"))
 
 
 def _at_turn(part: int) -> pl.Expr:
-    return 2 * (pl.col("turn") + 2 * pl.col("row") + 1) + part
+    return 3 * (pl.col("turn") + 2 * pl.col("row") + 1) + part
 
 
-def _behind() -> pl.Expr:
-    return 2 * (pl.col("end") + 2 * pl.col("row") + 1)
+def _behind(part: int) -> pl.Expr:
+    return 3 * (pl.col("end") + 2 * pl.col("row") + 1) + part
 
 
 def _placed(tables: Tables, *columns: str, **more: pl.Expr) -> pl.DataFrame:
@@ -169,15 +198,21 @@ def _each(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     return frame.filter(pl.col(column).list.len() > 0).explode(column)
 
 
-def _tool_messages(turns: pl.DataFrame) -> pl.DataFrame:
-    """Return one message per tool result, with the name of the call that it answers."""
-    calls = _each(turns.select("turn", "tool_calls"), "tool_calls").unnest("tool_calls")
-    names = calls.select("turn", tool_call_id="id", name="name").unique(["turn", "tool_call_id"], keep="first")
-    results = _each(turns.select("row", "turn", "tool_results"), "tool_results").unnest("tool_results")
-    named = results.join(names, on=["turn", "tool_call_id"], how="left", maintain_order="left")
-    return _part(
-        named, _at_turn(1), Role.TOOL, pl.col("text"), tool_call_id=pl.col("tool_call_id"), name=pl.col("name")
+def _other_messages(frame: pl.DataFrame, column: str, place: pl.Expr) -> pl.DataFrame:
+    """Return the messages of others in a column of lists, but for empty system messages."""
+    messages = _each(frame.select("row", column, place=place.cast(pl.Int64)), column).unnest(column)
+    is_system = pl.col("role") == "system"
+    roles = pl.when(is_system).then(int(Role.SYSTEM)).otherwise(int(Role.USER))
+    return messages.filter(~(is_system & (pl.col("content") == ""))).select(
+        "row", "place", role=roles.cast(pl.UInt8), content="content", name="name"
     )
+
+
+def _tool_messages(turns: pl.DataFrame, place: pl.Expr) -> pl.DataFrame:
+    """Return one message per tool result, with the name of the call that it answers."""
+    results = _each(turns.select("row", "turn", "tool_results"), "tool_results").unnest("tool_results")
+    columns = {"tool_call_id": pl.col("tool_call_id"), "name": pl.col("name")}
+    return _part(results, place, Role.TOOL, pl.col("text"), **columns)
 
 
 def _part(frame: pl.DataFrame, place: pl.Expr, role: Role, content: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
@@ -187,7 +222,9 @@ def _part(frame: pl.DataFrame, place: pl.Expr, role: Role, content: pl.Expr, **c
     )
 
 
-def _in_order(parts: list[pl.DataFrame], *, trimmed: int = 0) -> Conversations:
+def _in_order(parts: list[pl.DataFrame], trimmed: dict[str, int] | None = None) -> Conversations:
     messages = pl.concat(parts, how="diagonal").sort("place", maintain_order=True)
+    if "context" in messages.columns:
+        messages = messages.with_columns(pl.col("context").fill_null(value=False))
     lengths = messages["row"].rle().struct.field("len")
-    return Conversations(messages.drop("place"), lengths, trimmed)
+    return Conversations(messages.drop("place"), lengths, trimmed or {})

@@ -42,20 +42,6 @@ def parse(data: bytes | memoryview) -> Json:
 _type_info = cache(inspect.type_info)  # which takes a millisecond
 
 
-def parse(data: bytes | memoryview) -> Json:
-    """Decode JSON without a type.
-
-    Raises:
-        ValueError: It is not valid JSON, not UTF-8, or nested too deeply to be read.
-    """
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
 def first_mismatch(record_type: type[msgspec.Struct], value: Json, path: str) -> Mismatch | None:
     """Return the first mismatch in the order of the type's fields, or None if the value is of that type.
 

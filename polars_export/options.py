@@ -14,6 +14,8 @@ from polars_export.errors import FormatNotImplementedError, OptionError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from polars_export.selection.rule import Rule
+
 __all__ = [
     "OFFERED",
     "Arguments",
@@ -133,6 +135,7 @@ class ExportOptions:
         overwrite: Whether a directory that is not empty is replaced.
         resume: Whether what an export into the same output finished before it was killed is taken up.
         workers: Number of processes that a large export takes, 0 for one on every processor. It changes no byte.
+        rules: Rules of selection of your own, applied between the threshold and the making of pairs.
 
     Raises:
         OptionError: A value cannot be used, or belongs to another format or target.
@@ -159,6 +162,7 @@ class ExportOptions:
     overwrite: bool
     resume: bool
     workers: int
+    rules: tuple[Rule, ...]
 
     def __init__(  # noqa: PLR0913 - one parameter per option
         self,
@@ -183,6 +187,7 @@ class ExportOptions:
         overwrite: bool = False,
         resume: bool = False,
         workers: int = 0,
+        rules: Iterable[Rule] = (),
     ) -> None:
         set_once = object.__setattr__  # the dataclass is frozen
         set_once(self, "format", _member(TrainingFormat, "format", format))
@@ -206,6 +211,7 @@ class ExportOptions:
         set_once(self, "overwrite", overwrite)
         set_once(self, "resume", resume)
         set_once(self, "workers", workers)
+        set_once(self, "rules", tuple(rules))
         self._check_together()
 
     def as_dict(self) -> dict[str, object]:
@@ -234,6 +240,11 @@ class ExportOptions:
             raise OptionError("workers", f"expected a number of processes, found {self.workers}")
         if self.min_margin < 0:
             raise OptionError("min_margin", f"expected a number from 0 on, found {self.min_margin}")
+
+    @property
+    def looks_across(self) -> bool:
+        """Whether it depends on other traces what becomes of a trace."""
+        return self.format is TrainingFormat.DPO or any(rule.scope > 0 for rule in self.rules)
 
     @property
     def skips(self) -> bool:

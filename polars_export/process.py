@@ -57,15 +57,3 @@ def end(status: int) -> NoReturn:
         with suppress(AttributeError, OSError, ValueError):  # None, full or closed
             stream.flush()
     os._exit(status)
-
-
-@contextmanager
-def pause_gc() -> Iterator[None]:
-    """Pause garbage collection: traces are many lists and no cycles, and each pass would walk all of them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

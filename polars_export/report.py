@@ -17,6 +17,10 @@ class DropReason(StrEnum):
     """It is the only qualifying trace of its case, which makes no pair."""
     MISSING_PROMPT = "missing_prompt"
     """No user's message is known for its case, and such traces are skipped."""
+    UNSCORED = "unscored"
+    """It has no score, and there is a quality threshold, or it would be part of a pair."""
+    NO_ANSWER = "no_answer"
+    """The agent neither acted nor answered: there is nothing to learn."""
     NOT_REPRESENTABLE = "not_representable"
     """The target has no record for such a conversation."""
     TIED = "tied"
@@ -53,7 +57,7 @@ class ExportReport:
     records: int
     traces_read: int
     exported: int
-    dropped: dict[DropReason, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
     dropped_content: dict[str, int] = field(default_factory=dict)
     skipped_files: dict[str, str] = field(default_factory=dict)
     bytes_read: int = 0

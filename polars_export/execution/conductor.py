@@ -22,11 +22,12 @@ from polars_export.execution.process_executor import ProcessExecutor
 from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
-from polars_export.options import ExportOptions, Target, TrainingFormat
+from polars_export.inputs.partition import partition
+from polars_export.options import ExportOptions, Target
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
-from polars_export.sources.segments import parts_of, raise_if_all_skipped, size_of
+from polars_export.sources.segments import raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
 
@@ -35,11 +36,10 @@ if TYPE_CHECKING:
 
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
-    from polars_export.execution.tasks import Task
+    from polars_export.execution.tasks import StoredInput, Task
+    from polars_export.inputs.partition import Part
     from polars_export.report import ExportReport
     from polars_export.sources.find import FoundFile, Sources
-    from polars_export.sources.random_access import StoredSource
-    from polars_export.sources.segments import Part
 
 __all__ = ["ExportInputs", "export", "find_inputs", "make_executor"]
 
@@ -80,7 +80,7 @@ def export(
     plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
     with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
-        parts = list(parts_of(inputs.sources, tolerant=options.skips))
+        parts = list(partition(inputs.sources, tolerant=options.skips))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
         job = Job(tuple(inputs.eval_sets), options, output, into_directory, opened.parts, side_inputs)
         workers = min(_worker_count(inputs, state, options), len(parts))
@@ -168,8 +168,8 @@ class _Run:
 
     def render(self) -> None:
         """Have all records rendered and written."""
-        if self.job.options.format is TrainingFormat.DPO:
-            self._render_pairs()
+        if self.job.options.looks_across:
+            self._render_selection()
         else:
             self._store_side_inputs()
             self.collector.render(starmap(RenderPart, enumerate(self.parts)), self.executor)
@@ -187,7 +187,7 @@ class _Run:
         if self.job.side_inputs:
             self._run_all([StoreSideInputs(self.job.side_inputs)])
 
-    def _render_pairs(self) -> None:
+    def _render_selection(self) -> None:
         """Scan all traces, choose among them and have the chosen ones rendered.
 
         Raises:
@@ -198,7 +198,7 @@ class _Run:
 
         self._store_side_inputs()
         frames: list[Any] = []  # see `ScannedPart.traces`
-        stored: dict[int, StoredSource] = {}
+        stored: dict[int, StoredInput] = {}
         try:
             for part in self.executor.run(starmap(ScanPart, enumerate(self.parts)), self.state.add_progress):
                 frames.append(part.traces)

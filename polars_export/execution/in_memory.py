@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
-from polars_export.inputs.reader import objects_chunk
-from polars_export.options import Target, TrainingFormat
+from polars_export.inputs import eval_results
+from polars_export.inputs.eval_results.objects import objects_chunk
 from polars_export.pipeline.counters import Counters
-from polars_export.pipeline.render import rendered
-from polars_export.pipeline.stages import ThresholdReader, paired, prompted
+from polars_export.pipeline.render import keep_prompted, render_batch
+from polars_export.pipeline.threshold_reader import ThresholdReader
 from polars_export.process import pause_gc
 from polars_export.prompts.side_inputs import load_side_inputs
+from polars_export.selection.case_key import with_case_key
+from polars_export.selection.decide import select_traces
+from polars_export.selection.rules import rules_of
+from polars_export.tables.tables import Tables
 from polars_export.writers.jsonlines import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from polars_export.inputs.dialect import Match
     from polars_export.options import ExportOptions
     from polars_export.sources.chunk import Chunk
 
@@ -42,22 +47,51 @@ def export_in_memory(
     """
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
-    tally, format_ = Counters(), record_format(options)
+    counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)
     with pause_gc():
-        tables = ThresholdReader(options).of(_chunks(traces, eval_set_id), tally, RaiseFirst())
-        if options.target is not Target.REFERENCE:
-            tables = prompted(tables, load_side_inputs(options.prompts, options), options, tally)
-        if options.format is TrainingFormat.DPO:
-            tables = paired(tables, options, tally)
-        pieces = rendered(tables, options, tally)
-        text = b"".join(encode(piece.rendered.records, schema, format_.ABSENT) for piece in pieces)
-    tally.raise_if_empty(options.quality_threshold)
-    return text
+        batches = _selected(_qualifying(_chunks(traces, eval_set_id), options, counters), options, counters)
+        text = bytearray()
+        for tables in batches:
+            batch = render_batch(tables, options)
+            counters.add(batch.counters)
+            text += encode(batch.rendered.records, schema, format_.ABSENT)
+    counters.raise_if_empty(options.quality_threshold)
+    return bytes(text)
 
 
-def _chunks(traces: Iterable[Mapping[str, Any]], eval_set_id: str | None) -> Iterator[Chunk]:
+def _chunks(traces: Iterable[Mapping[str, Any]], eval_set_id: str | None) -> Iterator[tuple[Match, Chunk]]:
     remaining, first = iter(traces), 0
-    while some := list(islice(remaining, _OBJECTS_AT_ONCE)):
-        yield objects_chunk(some, first, eval_set_id)
-        first += len(some)
+    while batch := list(islice(remaining, _OBJECTS_AT_ONCE)):
+        yield eval_results.LINES, objects_chunk(batch, first, eval_set_id)
+        first += len(batch)
+
+
+def _qualifying(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptions, counters: Counters) -> Iterator[Tables]:
+    """Yield the traces that stay by rules which look at each of them, with their prompts."""
+    prompted = rules_of(options).prompted
+    side_inputs = load_side_inputs(options.prompts, options) if prompted else None
+    for batch in ThresholdReader(options).read(chunks, RaiseFirst()):
+        counters.add(batch.counters)
+        tables = batch.tables
+        if tables and side_inputs:
+            tables, dropped = keep_prompted(side_inputs.attach(tables), prompted, options)
+            counters.add(dropped)
+        if tables and not counters.missing:
+            yield tables
+
+
+def _selected(batches: Iterable[Tables], options: ExportOptions, counters: Counters) -> Iterator[Tables]:
+    """Yield the traces that are selected among all, where a rule looks across them."""
+    rules = rules_of(options).across
+    if not rules:
+        yield from batches
+        return
+    held = list(batches)
+    if not held:
+        return
+    tables = Tables.concat(held)
+    rows, dropped = select_traces(with_case_key(tables.traces), rules)
+    counters.dropped.update(dropped)
+    if rows.height:
+        yield tables.take(rows["row"])

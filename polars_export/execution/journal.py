@@ -78,7 +78,7 @@ class Journal:
         if isinstance(task, RenderPart):
             paths, work = [segment.path for segment in task.part], repr(task)
         else:
-            paths, work = [stored.source for _, stored in sorted(task.stored.items())], repr(task.places.rows())
+            paths, work = [source.stored.source for _, source in sorted(task.stored.items())], repr(task.traces.rows())
         known = [fingerprint(path) for path in paths]
         return None if None in known else _digest([known, work])
 

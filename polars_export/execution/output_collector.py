@@ -73,7 +73,7 @@ class OutputCollector:
             if entry.rejected_bytes:
                 self._rejects.pass_over(entry.rejected_bytes)
             self._state.add_rendered(entry.part)
-            counters = entry.part.account.tally
+            counters = entry.part.account.counters
             self._state.resumed += counters.exported
             self._state.add_progress(task.size, counters.traces_read)
         self._opened.files.end_replay()

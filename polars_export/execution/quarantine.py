@@ -1,19 +1,16 @@
-"""Records that cannot be used: they stop an export, or are counted and set aside."""
+"""Records that cannot be used: they stop an export, or are set aside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from polars_export.errors import BadRecordError
-from polars_export.report import DropReason
-from polars_export.sources.chunk import Origin
 from polars_export.sources.segments import lines_before
 from polars_export.writers.rejects import Reject
 
 if TYPE_CHECKING:
     from polars_export.errors import InputError
-    from polars_export.inputs.eval_results.decoder import Decoded, Rejected
-    from polars_export.pipeline.counters import Counters
+    from polars_export.inputs.decoding import Decoded, Rejected
     from polars_export.sources.segments import Segment
     from polars_export.writers.rejects import PartRejects
 
@@ -25,12 +22,12 @@ class Rejects(Protocol):
 
     segment: Segment | None
 
-    def records(self, tally: Counters, *decoded: Decoded) -> None:
-        """Take what was rejected as one chunk was decoded, perhaps several times."""
+    def records(self, *decoded: Decoded) -> int:
+        """Take what was rejected as one chunk was decoded, perhaps several times; return how many records that is."""
         ...
 
-    def rest(self, tally: Counters, error: InputError) -> None:
-        """Take what cannot be read of the segment."""
+    def rest(self, error: InputError) -> int:
+        """Take what cannot be read of the segment; return as how many traces it counts."""
         ...
 
 
@@ -50,16 +47,16 @@ class RaiseFirst:
     def __init__(self) -> None:
         self.segment: Segment | None = None
 
-    def records(self, tally: Counters, *decoded: Decoded) -> None:
+    def records(self, *decoded: Decoded) -> int:
         """Raise the error of the first record that was rejected."""
         try:
             raise_first(*decoded)
         except BadRecordError as error:
-            self.rest(tally, error)
+            self.rest(error)
+        return 0
 
-    def rest(self, tally: Counters, error: InputError) -> None:
+    def rest(self, error: InputError) -> NoReturn:
         """Raise the error with the line in its file: a segment does not know those before it."""
-        del tally
         if isinstance(error, BadRecordError) and error.line is not None and self.segment and self.segment.start:
             line = error.line + lines_before(self.segment)
             raise BadRecordError(error.file, line, error.json_path, error.expected, error.found) from None
@@ -67,42 +64,45 @@ class RaiseFirst:
 
 
 class Quarantine:
-    """Counts, and writes to the file of a part."""
+    """Writes them to the file of a part."""
 
     def __init__(self, file: PartRejects) -> None:
         self.segment: Segment | None = None
         self._file = file
 
-    def records(self, tally: Counters, *decoded: Decoded) -> None:
-        """Set aside records, in their order."""
-        origin = decoded[0].chunk.origin
-        for rejected in _in_order(*decoded):
-            self._take(tally, _reject_of(rejected, origin))
+    def records(self, *decoded: Decoded) -> int:
+        """Set records aside, in their order."""
+        are_lines = decoded[0].chunk.array_path is None
+        rejected = _in_order(*decoded)
+        for record in rejected:
+            self._write(_reject_of(record, are_lines=are_lines))
+        return len(rejected)
 
-    def rest(self, tally: Counters, error: InputError) -> None:
-        """Count the rest of a source as one trace."""
-        tally.traces_read += 1
+    def rest(self, error: InputError) -> int:
+        """Set the rest of a source aside as one trace."""
         reject = Reject(source=_text(self.segment.path if self.segment else ""), error=_text(str(error)))
         if isinstance(error, BadRecordError):
             reject.line, reject.json_path = error.line, _text(error.json_path)
             reject.expected, reject.found = _text(error.expected), _text(error.found)
-        self._take(tally, reject)
+        self._write(reject)
+        return 1
 
-    def _take(self, tally: Counters, reject: Reject) -> None:
-        tally.drop(DropReason.INVALID, 1)
+    def _write(self, reject: Reject) -> None:
         self._file.write(self.segment.number if self.segment else 0, reject)
 
 
 def _in_order(*decoded: Decoded) -> list[Rejected]:
-    return sorted((rejected for some in decoded for rejected in some.rejected), key=lambda rejected: rejected.position)
+    return sorted(
+        (rejected for reading in decoded for rejected in reading.rejected), key=lambda rejected: rejected.position
+    )
 
 
-def _reject_of(rejected: Rejected, origin: Origin) -> Reject:
+def _reject_of(rejected: Rejected, *, are_lines: bool) -> Reject:
     error = rejected.error
     return Reject(
         source=_text(error.file),
-        line=rejected.position if origin is Origin.LINES else None,
-        index=None if origin is Origin.LINES else rejected.position,
+        line=rejected.position if are_lines else None,
+        index=None if are_lines else rejected.position,
         json_path=_text(error.json_path),
         expected=_text(error.expected),
         found=_text(error.found),

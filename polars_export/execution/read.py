@@ -1,19 +1,18 @@
-"""The traces of some sources as tables."""
+"""Read traces as tables."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from polars_export.execution.quarantine import raise_first
-from polars_export.inputs.eval_results.decoder import TraceDecoder
-from polars_export.inputs.eval_results.flatten import Batch, flatten
+from polars_export.inputs.decoders import Decoders
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
 from polars_export.prompts.side_inputs import load_prompts
 from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
+from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema
 from polars_export.tables.tables import Tables
@@ -21,17 +20,48 @@ from polars_export.tables.tables import Tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
+    import pyarrow as pa
+
+    from polars_export.inputs.dialect import Match
     from polars_export.sources.chunk import Chunk
     from polars_export.sources.find import Sources
 
-__all__ = ["iter_batches", "read_traces", "read_turns"]
+__all__ = ["Batch", "iter_batches", "read", "read_traces", "read_turns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive traces as Arrow tables: a row of `traces` is a trace, a row of `turns` is a turn of one of these."""
+
+    traces: pa.Table
+    turns: pa.Table
+
+
+def read(sources: Sources, *, prompts: Sources = ()) -> Tables:
+    """Return the traces of some sources as two frames in step, in the order read.
+
+    Args:
+        sources: Files, directories, globs or `-` for standard input: one or an iterable.
+        prompts: Eval sets with the prompts of the cases; those of an eval store are found without.
+
+    Returns:
+        Tables whose `traces` has one row per trace and whose `turns` has one row per turn; the column `trace` joins
+        them. See `polars_export.tables.schema` for the columns.
+
+    Raises:
+        InputError: A source or a record cannot be used.
+    """
+    empty = Tables(polars_schema(TRACES, Projection.FULL).to_frame(), polars_schema(TURNS, Projection.FULL).to_frame())
+    tables = Tables.concat([empty, *_full_tables(sources, prompts)])
+    return Tables(tables.traces.rechunk(), tables.turns.rechunk())
 
 
 def iter_batches(sources: Sources, *, prompts: Sources = ()) -> Iterator[Batch]:
-    """Yield the tables of some sources a few megabytes at a time, in bounded memory.
+    """Yield the tables of some sources a few megabytes at a time, in bounded memory; see `read`.
 
     Yields:
-        Batches whose `traces` has one row per trace and whose `turns` has one row per turn; see `polars_export.tables.schema`.
+        Batches whose `traces` has one row per trace and whose `turns` has one row per turn.
 
     Raises:
         InputError: A source or a record cannot be used.
@@ -41,52 +71,43 @@ def iter_batches(sources: Sources, *, prompts: Sources = ()) -> Iterator[Batch]:
 
 
 def read_traces(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
-    """Return one row per trace of some sources, in the order read; see `polars_export.tables.schema.TRACES`.
-
-    With `prompts`, or from an eval store, the rows have the system prompts of their cases.
+    """Return one row per trace of some sources, in the order read; see `read`.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
-    empty = pl.DataFrame(schema=polars_schema(TRACES, Projection.FULL))
-    return pl.concat([empty, *(tables.traces for tables in _full_tables(sources, prompts))], rechunk=True)
+    return read(sources, prompts=prompts).traces
 
 
 def read_turns(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
-    """Return one row per turn of some sources, in the order read; see `polars_export.tables.schema.TURNS`.
-
-    The column `trace` joins them to the rows of `read_traces`. With `prompts`, or from an eval store, the first turn of
-    a trace has the user's messages of its case.
+    """Return one row per turn of some sources, in the order read; see `read`.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
-    empty = pl.DataFrame(schema=polars_schema(TURNS, Projection.FULL))
-    return pl.concat([empty, *(tables.turns for tables in _full_tables(sources, prompts))], rechunk=True)
+    return read(sources, prompts=prompts).turns
 
 
 def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
-    decoder = TraceDecoder(Projection.FULL)
-    columns = list(polars_schema(TRACES, Projection.FULL))
+    decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     sources = as_list(sources)
-    context = load_prompts(sources, prompts)
+    side_inputs = load_prompts(sources, prompts)
     traces_read = 0
-    for chunk in _chunks(sources):
-        decoded = decoder.decode(chunk)
+    for match, chunk in _chunks(sources):
+        decoded = decoders.of(match).decode(chunk)
         raise_first(decoded)
-        tables = Tables.of(flatten(decoded.traces, Projection.FULL, first_trace=traces_read, chunk=chunk))
+        builder.add(decoded.columns)
+        tables = builder.build(first_trace=traces_read)
         traces_read += len(tables)
-        if context:
-            tables = context.attach_prompts(tables)
-        yield Tables(tables.traces.select(columns), tables.turns)
+        yield side_inputs.attach(tables) if side_inputs else tables
 
 
-def _chunks(sources: Sources) -> Iterator[Chunk]:
+def _chunks(sources: Sources) -> Iterator[tuple[Match, Chunk]]:
     found = find_sources(sources)
-    passed_over: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for number, (path, searched) in enumerate(found):
-        reading = SourceReader(Segment(number, path, searched, size=size_of(path)))
-        yield from reading.chunks()
-        if reading.passed_over:
-            passed_over[path] = reading.passed_over
-    raise_if_all_skipped(passed_over, found)
+        reader = SourceReader(Segment(number, path, searched, size=size_of(path)))
+        yield from reader.chunks()
+        if reader.skip_reason:
+            skipped[path] = reader.skip_reason
+    raise_if_all_skipped(skipped, found)

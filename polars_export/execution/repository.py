@@ -34,13 +34,13 @@ def _histogram(scores: Counter[tuple[float, float]]) -> list[tuple[float, float,
     return [(low, high, scores[low, high]) for low, high in sorted(tenths | scores.keys())]
 
 
-def splits_of(piece: RenderedBatch, options: ExportOptions) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the records of a piece by the split of their case."""
-    records = piece.rendered.records
+def splits_of(batch: RenderedBatch, options: ExportOptions) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the records of a batch by the split of their case."""
+    records = batch.rendered.records
     if not options.test_fraction:
         yield "train", records
         return
-    in_test = split_of_cases(piece.tables.traces[piece.rendered.rows], options)
+    in_test = split_of_cases(batch.tables.traces[batch.rendered.rows], options)
     for split, rows in (("train", ~in_test), ("test", in_test)):
         if rows.any():
             kept = pl.DataFrame(records).filter(rows)  # Arrow itself filters no string views
@@ -88,7 +88,7 @@ def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding)
 
 
 def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> CardFacts:
-    report, seen = facts.report, facts.seen
+    report, statistics = facts.report, facts.statistics
     return CardFacts(
         title=os.path.basename(os.path.abspath(report.output)),  # noqa: PTH100, PTH119 - a name, no file
         format_name=options.format.value,
@@ -101,10 +101,10 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         selection=_selection(options),
         dropped={str(reason): count for reason, count in report.dropped.items()},
         dropped_content=report.dropped_content,
-        scores=_histogram(seen.scores),
-        models=dict(seen.models),
-        turns=Turns.of(seen.turns),
-        sample=seen.sample,
+        scores=_histogram(statistics.scores),
+        models=dict(statistics.models),
+        turns=Turns.of(statistics.turns),
+        sample=statistics.sample,
     )
 
 

@@ -64,14 +64,14 @@ class RunState:
 
     def add_scanned(self, part: PartAccount) -> None:
         """Add what became of the traces of a part."""
-        self.counters.add(part.tally)
+        self.counters.add(part.counters)
         self.skipped_files |= part.skipped_files
         add_lines(self.lines, part.lines)
 
     def add_rendered(self, part: RenderedPart) -> None:
         """Add what became of the traces of a part, and what the card tells of them."""
         self.add_scanned(part.account)
-        self.statistics.add(part.seen)
+        self.statistics.add(part.statistics)
 
     def add_progress(self, bytes_read: int, traces: int) -> None:
         """Add what has been read since the last call, and report all that has been read."""

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from polars_export.inputs.dialect import Match
+    from polars_export.inputs.partition import Part
     from polars_export.options import ExportOptions
     from polars_export.pipeline.card_statistics import CardStatistics
     from polars_export.report import ExportReport
     from polars_export.sources.random_access import StoredSource
-    from polars_export.sources.segments import Part
     from polars_export.writers.dataset_repository import Shard
     from polars_export.writers.file_assembler import Block
 
@@ -36,6 +37,7 @@ __all__ = [
     "ScanPart",
     "ScannedPart",
     "StoreSideInputs",
+    "StoredInput",
     "Task",
     "add_lines",
 ]
@@ -82,13 +84,13 @@ class PartAccount:
     """What became of that which a part holds.
 
     Attributes:
-        tally: The counts.
+        counters: What became of its traces.
         skipped_files: Files without traces that a search found, with what they hold.
         lines: The lines read.
         rejects: File with the invalid records, their lines counted from the first one read; None without.
     """
 
-    tally: Counters = field(default_factory=Counters)
+    counters: Counters = field(default_factory=Counters)
     skipped_files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
     rejects: Path | None = None
@@ -99,19 +101,27 @@ class RenderedPart(NamedTuple):
 
     path: Path
     blocks: list[Block]
-    seen: CardStatistics
+    statistics: CardStatistics
     account: PartAccount
 
 
-class ScannedPart(NamedTuple):
-    """The qualifying traces of a part.
+class StoredInput(NamedTuple):
+    """A source whose records can be read again, and what it was recognised as."""
 
-    `traces` is a Polars frame with one row per trace, in input order: `case_high` and `case_low`, which tell its case,
-    `score`, and where it stands: `source`, `offset`, `length`. That is 40 bytes each.
+    stored: StoredSource
+    match: Match
+
+
+class ScannedPart(NamedTuple):
+    """The traces of a part among which is chosen.
+
+    `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`),
+    `case_high` and `case_low`, which tell its case, and the columns that the rules look at. For pairs that is 40 bytes
+    each.
     """
 
     traces: Any
-    stored: dict[int, StoredSource]
+    stored: dict[int, StoredInput]
     account: PartAccount
 
 
@@ -165,14 +175,14 @@ class RenderSelection(Task[RenderedPart]):
 
     Attributes:
         number: Its place among all such tasks.
-        places: A Polars frame with one row per trace, chosen, rejected, chosen, rejected, and so on: `source`, `offset`
-            and `length`.
+        traces: A Polars frame with one row per trace, in the order of the records and in these: `source`, `offset`,
+            `length` and `group`, the same number for the traces of one record.
         stored: The sources that occur, by their numbers.
     """
 
     number: int
-    places: Any
-    stored: dict[int, StoredSource]
+    traces: Any
+    stored: dict[int, StoredInput]
 
     @property
     def size(self) -> int:
@@ -188,10 +198,10 @@ class DescribeDataset(Task[dict[str, str]]):
         sources: The path and size of each source; None where the size is not known.
         shards: The files with the data.
         report: The account.
-        seen: What the card tells of the exported traces.
+        statistics: What the card tells of the exported traces.
     """
 
     sources: Sequence[tuple[str, int | None]]
     shards: Sequence[Shard]
     report: ExportReport
-    seen: CardStatistics
+    statistics: CardStatistics

@@ -21,7 +21,13 @@ _NOWHERE = {
 }
 
 
+_RESULTS_ELSEWHERE = {"orphan results": pl.col("orphan_results"), "moved results": pl.col("moved_results")}
+
+
 def count_dropped(tables: Tables, **kinds: pl.Expr) -> dict[str, int]:
     """Return how many images, extensions and unknown blocks the traces hold, and how much of the kinds given."""
-    sums = tables.turns.select(**{name: column.sum() for name, column in (kinds | _NOWHERE).items()})
+    counted = kinds | _NOWHERE
+    if "orphan_results" in tables.turns.columns:
+        counted |= _RESULTS_ELSEWHERE
+    sums = tables.turns.select(**{name: column.sum() for name, column in counted.items()})
     return {name: count for name, count in sums.row(0, named=True).items() if count}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from polars_export.errors import BadRecordError
 from polars_export.sources.chunk import RAW_BYTES
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
     from polars_export.json_values import Mismatch
     from polars_export.sources.chunk import Chunk
+    from polars_export.tables.columns import Columns
 
 __all__ = [
-    "Columns",
     "Decoded",
     "Decoder",
     "Rejected",
-    "Values",
     "bad_record",
     "decode_each",
     "decode_with_headroom",
@@ -27,22 +26,10 @@ __all__ = [
     "reject_oversized",
 ]
 
-Values = dict[str, list[Any]]
-"""The values of columns. A list column has the lengths of its lists under its name, and the values of a field of its
-items under both names with a dot between."""
-
 _T = TypeVar("_T")
 
 # Up to Python 3.11 the calls under way take from how deep a value may be nested.
 _ELSEWHERE = 50  # calls, more than lie between any two places from which chunks are decoded
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of some traces, one value per trace in `traces` and one per turn, in their order, in `turns`."""
-
-    traces: Values
-    turns: Values = field(default_factory=dict)
 
 
 class Rejected(NamedTuple):

@@ -18,7 +18,7 @@ from polars_export.sources.stream import ByteStream, is_piped
 from polars_export.sources.window import CHUNK_BYTES, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Set as AbstractSet
 
     from polars_export.json_values import Json
 
@@ -119,7 +119,7 @@ def _match_start(window: Window) -> Match:
     raise _other(window.source, keys)
 
 
-def _match_keys(keys: Set[str]) -> Match | None:
+def _match_keys(keys: AbstractSet[str]) -> Match | None:
     return next((match for dialect in dialects().values() if (match := dialect.matches_keys(keys))), None)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Set
+    from collections.abc import Hashable
+    from collections.abc import Set as AbstractSet
 
     from polars_export.inputs.decoding import Decoder
     from polars_export.json_values import Json
@@ -49,7 +50,7 @@ class Dialect(Protocol):
         """Texts of which every record of the dialect that is a line holds one."""
         ...
 
-    def matches_keys(self, keys: Set[str], /) -> Match | None:
+    def matches_keys(self, keys: AbstractSet[str], /) -> Match | None:
         """Recognise a source by the first keys of its first object.
 
         It is asked anew with each key that is read, so that a document of gigabytes is recognised by its beginning.
@@ -64,11 +65,11 @@ class Dialect(Protocol):
         """
         ...
 
-    def has_own_keys(self, keys: Set[str], /) -> bool:
+    def has_own_keys(self, keys: AbstractSet[str], /) -> bool:
         """Tell damaged sources of the dialect, of which only these keys can be read, from broken JSON of others."""
         ...
 
-    def describe_other(self, keys: Set[str], /) -> str | None:
+    def describe_other(self, keys: AbstractSet[str], /) -> str | None:
         """Say what an object is that belongs to the dialect but holds no traces, and what to do; None if it is none."""
         ...
 

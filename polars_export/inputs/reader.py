@@ -45,7 +45,6 @@ class SourceReader:
     Attributes:
         bytes_read: How many bytes of the source have been read, as they are stored.
         lines: How many lines of the file start in the segment; None until all of it has been read, and of a document.
-        match: What the source is; set with the first chunk.
         skip_reason: What the source holds in place of traces, if it was met in a search; else None.
     """
 
@@ -55,11 +54,11 @@ class SourceReader:
         self._limits = limits
         self.bytes_read = 0
         self.lines: int | None = None
-        self.match: Match | None = cast("Match | None", segment.match)
+        self._match = cast("Match | None", segment.match)
         self.skip_reason: str | None = None
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the chunks of the segment; of a source to pass over, none.
+    def chunks(self) -> Iterator[tuple[Match, Chunk]]:
+        """Yield the chunks of the segment, with what its source is; of a source that is skipped, none.
 
         Raises:
             SourceError: The source cannot be read, holds no traces, or has become shorter than it was when it was cut.
@@ -76,7 +75,7 @@ class SourceReader:
         with ByteStream(segment.path, start, self._spool) as stream:
             for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
                 self.bytes_read = min(stream.file_position() - start, segment.size)
-                yield chunk
+                yield cast("Match", self._match), chunk
         self.bytes_read = segment.size
 
     def _chunks_of(self, window: Window) -> Iterator[Chunk]:
@@ -88,13 +87,13 @@ class SourceReader:
             self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
             return
         try:
-            self.match = self.match or detect(window, tolerant=self._limits.tolerant, searched=segment.searched)
+            self._match = self._match or detect(window, tolerant=self._limits.tolerant, searched=segment.searched)
         except NoTracesError as error:
             if not segment.searched:
                 raise
             self.skip_reason = error.problem
             return
-        if self.match.layout:
-            yield from array_chunks(window, self.match.layout)
+        if self._match.layout:
+            yield from array_chunks(window, self._match.layout)
         else:
             self.lines = yield from line_chunks(window, end)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from polars_export.errors import MissingPromptError, NothingToExportError
-
-if TYPE_CHECKING:
-    from polars_export.report import DropReason
 
 __all__ = ["Counters"]
 
@@ -26,11 +22,11 @@ class Counters:
     traces_read: int = 0
     exported: int = 0
     records: int = 0
-    dropped: Counter[DropReason] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     dropped_content: Counter[str] = field(default_factory=Counter)
     missing: dict[tuple[str | None, str], None] = field(default_factory=dict)
 
-    def drop(self, reason: DropReason, count: int) -> None:
+    def drop(self, reason: str, count: int) -> None:
         """Count traces that are in no record."""
         if count:
             self.dropped[reason] += count

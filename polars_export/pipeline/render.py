@@ -1,52 +1,82 @@
-"""From tables to records, and the account of what comes out."""
+"""Render a batch: tables in, records and counts out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from polars_export.formats import record_format
-from polars_export.options import TrainingFormat
+from polars_export.options import MissingPrompt, TrainingFormat
+from polars_export.pipeline.counters import Counters
+from polars_export.report import DropReason
+from polars_export.selection.decide import keep_traces
+from polars_export.selection.rule import CASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
 
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
-    from polars_export.pipeline.counters import Counters
+    from polars_export.selection.rule import Rule
     from polars_export.tables.tables import Tables
 
-__all__ = ["RenderedBatch", "rendered"]
+__all__ = ["RenderedBatch", "keep_prompted", "keep_prompted_traces", "render_batch"]
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedBatch:
-    """Some records, at least one, and the traces that they were made from."""
+    """Records, and the traces that they were made from.
+
+    Attributes:
+        tables: The traces; those of one record follow each other.
+        rendered: Their records.
+        unit: How many traces make a record.
+        counters: What became of the traces.
+    """
 
     tables: Tables
     rendered: Rendered
-    paired: bool
+    unit: int
+    counters: Counters
 
     def exported_traces(self) -> pl.DataFrame:
         """Return the traces that are in the records; of a pair both."""
         rows = self.rendered.rows
-        if self.paired:
-            rows = pl.concat([rows, rows + 1]).sort()
+        if self.unit > 1:
+            rows = pl.concat([rows + place for place in range(self.unit)]).sort()
         return self.tables.traces[rows]
 
 
-def rendered(tables: Iterable[Tables], options: ExportOptions, tally: Counters) -> Iterator[RenderedBatch]:
-    """Yield the records of traces that are to be exported; of pairs, the chosen one stands before the rejected one."""
-    format_ = record_format(options)
-    in_pairs = options.format is TrainingFormat.DPO
-    for some in tables:
-        made = format_.render(some, options)
-        for reason, count in made.dropped.items():
-            tally.drop(reason, count)
-        tally.exported += len(some) - sum(made.dropped.values())
-        tally.records += made.records.num_rows
-        tally.dropped_content.update(made.dropped_content)
-        if made.records.num_rows:
-            yield RenderedBatch(some, made, in_pairs)
+def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
+    """Return the records of traces, which have their prompts; the traces of one record follow each other."""
+    rendered = record_format(options).render(tables, options)
+    counters = Counters()
+    for reason, count in rendered.dropped.items():
+        counters.drop(reason, count)
+    counters.exported = len(tables) - sum(rendered.dropped.values())
+    counters.records = rendered.records.num_rows
+    counters.dropped_content.update(rendered.dropped_content)
+    return RenderedBatch(tables, rendered, 2 if options.format is TrainingFormat.DPO else 1, counters)
+
+
+def keep_prompted(tables: Tables, rules: Sequence[Rule], options: ExportOptions) -> tuple[Tables, Counters]:
+    """Return the traces that make a conversation once their prompts are joined, and what became of the others."""
+    keep, counters = keep_prompted_traces(tables.traces, rules, options)
+    return tables.filter(keep), counters
+
+
+def keep_prompted_traces(
+    traces: pl.DataFrame, rules: Sequence[Rule], options: ExportOptions
+) -> tuple[pl.Series, Counters]:
+    """Return which traces make a conversation, and what became of the others.
+
+    Where a missing prompt is an error, the counters name the cases.
+    """
+    keep, dropped = keep_traces(traces, rules)
+    counters = Counters(dropped=dropped)
+    if dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
+        cases = traces.filter(pl.col("user_messages") == 0).select(CASE).rows()
+        counters.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
+    return keep, counters

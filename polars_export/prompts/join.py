@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.errors import SourceError
+from polars_export.prompts.attach import attach_messages
 from polars_export.tables.tables import Tables
 
 if TYPE_CHECKING:
@@ -28,32 +29,41 @@ class SideInputs:
     prompts: pl.DataFrame
     tools: Tools | None = None
 
-    def join(self, known: pl.DataFrame) -> pl.DataFrame:
-        """Return rows of `traces` with `system_prompt` (empty without one), `user_messages` (empty) and `tools` (null).
-
-        A trace is joined by eval set and case; one whose line names no eval set by its case alone.
+    def count_messages(self, traces: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of `traces` whose `system_messages` and `user_messages` count the prompts of their cases too.
 
         Raises:
             SourceError: A line names no eval set, and several eval sets have its case.
         """
+        return _with_counts(traces, self._prompts_of(traces))
+
+    def attach(self, tables: Tables) -> Tables:
+        """Return tables with the prompts of their cases at their places, and with tools.
+
+        The system prompt stands before the first turn, and the k-th message of the user before the k-th turn whose
+        `turn_index` is 0; what is left over stands before the last of these turns, or before the first turn where none
+        has index 0. A trace without turns has all in `closing`. What the source of a trace brings itself wins.
+
+        Raises:
+            SourceError: A line names no eval set, and several eval sets have its case.
+        """
+        prompts = self._prompts_of(tables.traces)
+        traces = self._with_tools(_with_counts(tables.traces, prompts))
+        return attach_messages(Tables(traces, tables.turns), prompts)
+
+    def _prompts_of(self, traces: pl.DataFrame) -> pl.DataFrame:
+        """Return one row per trace: `system_prompt` and `user_messages`, null or empty where there is nothing to add.
+
+        A trace is joined by eval set and case; one whose line names no eval set by its case alone.
+        """
+        known = traces.select("eval_set_id", "case_id", has_system="system_messages", has_user="user_messages")
         exact = known.join(self.prompts, on=["eval_set_id", "case_id"], how="left", maintain_order="left")
         if exact["eval_set_id"].null_count():
             exact = self._join_by_case(exact)
-        return exact.with_columns(
-            pl.col("system_prompt").fill_null(""),
-            pl.col("user_messages").fill_null([]),
-            tools=self._tools(exact["eval_set_id"]),
+        return exact.select(
+            pl.when(pl.col("has_system") == 0, pl.col("system_prompt") != "").then("system_prompt"),
+            pl.when(pl.col("has_user") == 0).then("user_messages"),
         )
-
-    def attach_prompts(self, tables: Tables) -> Tables:
-        """Return full tables with the prompts in their columns: the user's messages stand at a trace's first turn."""
-        joined = self.join(tables.traces.drop("system_prompt"))
-        asked = joined["user_messages"].gather(tables.trace_rows())
-        empty = pl.lit([], dtype=pl.List(pl.String))
-        turns = tables.turns.with_columns(
-            user_messages=pl.when(pl.col("turn") == 0).then(asked).otherwise(empty),
-        )
-        return Tables(joined.select(tables.traces.columns), turns)
 
     def _join_by_case(self, traces: pl.DataFrame) -> pl.DataFrame:
         by_case = self.prompts.group_by("case_id").agg(
@@ -72,15 +82,24 @@ class SideInputs:
             for name in ("system_prompt", "user_messages")
         ).drop("only_system_prompt", "only_user_messages", "sets")
 
-    def _tools(self, eval_sets: pl.Series) -> pl.Series:
+    def _with_tools(self, traces: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of `traces` with the tools of their eval sets, which win over those of the source."""
         if self.tools is None:
-            return pl.repeat(None, len(eval_sets), dtype=pl.List(pl.String), eager=True)
-        known = eval_sets.unique()
+            return traces
+        known = traces["eval_set_id"].unique()
         tools = pl.DataFrame(
-            {"eval_set_id": known, "tools": [self.tools.of(eval_set) for eval_set in known]},
-            schema={"eval_set_id": pl.String, "tools": pl.List(pl.String)},
+            {"eval_set_id": known, "given": [self.tools.of(eval_set) for eval_set in known]},
+            schema={"eval_set_id": pl.String, "given": pl.List(pl.String)},
         )
-        joined = eval_sets.to_frame("eval_set_id").join(
-            tools, on="eval_set_id", how="left", nulls_equal=True, maintain_order="left"
-        )
-        return joined["tools"]
+        joined = traces.join(tools, on="eval_set_id", how="left", nulls_equal=True, maintain_order="left")
+        return joined.with_columns(tools=pl.coalesce("given", "tools")).drop("given")
+
+
+def _with_counts(traces: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    counts = prompts.select(
+        system=pl.col("system_prompt").is_not_null(), user=pl.col("user_messages").list.len().fill_null(0)
+    )
+    return traces.with_columns(
+        system_messages=traces["system_messages"] + counts["system"].cast(pl.UInt32),
+        user_messages=traces["user_messages"] + counts["user"],
+    )

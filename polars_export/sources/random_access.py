@@ -41,8 +41,10 @@ class StoredSource(NamedTuple):
     header: str | None
 
 
-def read_records(locations: Iterable[RecordLocation], stored: Mapping[int, StoredSource]) -> Iterator[Chunk]:
-    """Yield the records at these locations, in their order, which should be that of the files.
+def read_records(
+    locations: Iterable[RecordLocation], stored: Mapping[int, StoredSource]
+) -> Iterator[tuple[int, Chunk]]:
+    """Yield the records at these locations, in their order, which should be that of the files, with their source.
 
     The positions in the chunks count from 0: the line or index of a record is not known any more.
 
@@ -58,7 +60,8 @@ def read_records(locations: Iterable[RecordLocation], stored: Mapping[int, Store
             spans = list(pairwise(accumulate((location.length for location in batch), initial=0)))
             if len(data) != spans[-1][1]:
                 raise SourceError(source.source, "became shorter while it was read")
-            yield Chunk(source.source, memoryview(data), spans, range(len(spans)), source.array_path, source.header)
+            chunk = Chunk(source.source, memoryview(data), spans, range(len(spans)), source.array_path, source.header)
+            yield number, chunk
 
 
 def _batches(locations: Iterable[RecordLocation]) -> Iterator[list[RecordLocation]]:

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from polars_export.selection.scoring import score
 from polars_export.tables.nested import parent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from polars_export.inputs.eval_results.flatten import Batch
 
 __all__ = ["Tables"]
 
@@ -28,12 +25,6 @@ class Tables:
 
     traces: pl.DataFrame
     turns: pl.DataFrame
-
-    @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """Take over a batch and score its traces."""
-        traces, turns = pl.DataFrame(batch.traces), pl.DataFrame(batch.turns)
-        return cls(traces.with_columns(score()), turns)
 
     @classmethod
     def concat(cls, parts: Sequence[Tables]) -> Self:

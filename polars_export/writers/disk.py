@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["flush_to_disk", "copy_mode", "os_errors_reported"]
+__all__ = ["copy_mode", "flush_to_disk", "os_errors_reported"]
 
 
 @contextmanager

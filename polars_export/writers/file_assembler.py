@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["FileAssembler", "Block", "assembler", "blocks_of", "placeholder_blocks"]
+__all__ = ["Block", "FileAssembler", "assembler", "blocks_of", "placeholder_blocks"]
 
 
 class Block(NamedTuple):

@@ -13,6 +13,7 @@ from polars_export.formats.dropped_content import count_dropped
 from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
+    from polars_export.conversation import Conversations
     from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
@@ -118,7 +119,15 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
         .then(pl.format("[{}]", pl.col("tools").list.join(",")))
         .otherwise(pl.lit(""))
     ).to_series()
-    return Alternation(messages, fits, tables.traces["system_prompt"], tools, conversations.lost())
+    return Alternation(messages, fits, _system(conversations, len(tables)), tools, conversations.lost())
+
+
+def _system(conversations: Conversations, traces: int) -> pl.Series:
+    """Return for each trace its system messages, with a blank line between; empty without any."""
+    messages = conversations.messages.filter(pl.col("role") == int(Role.SYSTEM))
+    joined = messages.group_by("row", maintain_order=True).agg(pl.col("content").str.join("\n\n"))
+    rows = pl.select(row=pl.int_range(traces))
+    return rows.join(joined, on="row", how="left", maintain_order="left")["content"].fill_null("")
 
 
 def _calls(tables: Tables) -> pl.Series:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.conversation import Role, trainer_conversations
+from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import REASONING, count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
 from polars_export.formats.pair_sides import both_sides, different
@@ -35,7 +35,8 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     Pairs in which a side is not a single message of the assistant, or both say the same, are left out.
     """
     conversations = trainer_conversations(tables, options)
-    spoken = conversations.messages.filter(pl.col("role") > int(Role.USER))
+    in_completion = conversations.in_completion()
+    spoken = conversations.messages.filter(in_completion)
     sides = pl.Series(message_lists(tables, spoken, options))
     single = both_sides(sides.list.len() == 1)
     keep = single & different(sides)
@@ -43,7 +44,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         DropReason.NOT_REPRESENTABLE: 2 * int((~single).sum()),
         DropReason.IDENTICAL: 2 * int((single & ~keep).sum()),
     }
-    asked = conversations.messages.filter(pl.col("role") <= int(Role.USER))
+    asked = conversations.messages.filter(~in_completion)
     question = structs({"messages": message_lists(tables, asked, options), "tools": tools_column(tables)})
     columns = {
         "input": arrow(pl.Series(question).gather_every(2).filter(keep)),

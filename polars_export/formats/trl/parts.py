@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.conversation import Role, trainer_conversations
+from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import REASONING, count_dropped
 from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
@@ -40,15 +40,15 @@ class ConversationColumns:
 
     def messages(self) -> pa.Array:
         """Return whole conversations."""
-        return self._lists(pl.lit(True))
+        return message_lists(self._tables, self._conversations.messages, self._options)
 
     def prompt(self) -> pa.Array:
-        """Return the system's and the user's messages."""
-        return self._lists(pl.col("role") <= int(Role.USER))
+        """Return the messages before the completion."""
+        return self._lists(~self._conversations.in_completion())
 
     def completion(self) -> pa.Array:
-        """Return what follows the prompt."""
-        return self._lists(pl.col("role") > int(Role.USER))
+        """Return the messages from the first of the assistant's on that is no context and answers a user."""
+        return self._lists(self._conversations.in_completion())
 
     def tools(self) -> pa.Array:
         """Return the function schemas, null where there are none."""
@@ -59,8 +59,8 @@ class ConversationColumns:
         dropped = REASONING if self._options.reasoning is Reasoning.DROP else {}
         return count_dropped(self._tables, **dropped) | self._conversations.lost()
 
-    def _lists(self, which: pl.Expr) -> pa.Array:
-        return message_lists(self._tables, self._conversations.messages.filter(which), self._options)
+    def _lists(self, keep: pl.Series) -> pa.Array:
+        return message_lists(self._tables, self._conversations.messages.filter(keep), self._options)
 
 
 def trace_schema(options: ExportOptions, parts: tuple[str, ...], **more: pa.DataType) -> pa.Schema:

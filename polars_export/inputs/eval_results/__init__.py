@@ -9,7 +9,7 @@ from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.sources.json_document import ArrayLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Set as AbstractSet
 
     from polars_export.json_values import Json
     from polars_export.tables.projection import Projection
@@ -37,7 +37,7 @@ LINES = Match(NAME)
 DOCUMENT = Match(NAME, ArrayLayout("case_results", "eval_set_id", "case result"))
 
 
-def matches_keys(keys: Set[str], /) -> Match | None:
+def matches_keys(keys: AbstractSet[str], /) -> Match | None:
     """Return whether these are keys of a results document or of a trace."""
     if "case_results" in keys:
         return DOCUMENT
@@ -50,12 +50,12 @@ def matches_record(record: Json, /) -> Match | None:
     return LINES if is_trace else None
 
 
-def has_own_keys(keys: Set[str], /) -> bool:
+def has_own_keys(keys: AbstractSet[str], /) -> bool:
     """Return whether broken JSON with these keys is a damaged document or trace."""
     return bool(keys & _OWN_KEYS)
 
 
-def describe_other(keys: Set[str], /) -> str | None:
+def describe_other(keys: AbstractSet[str], /) -> str | None:
     """Name what the eval framework writes beside results."""
     if {"schema_version", "cases"} <= keys:
         return "a report artifact holds no traces; export the eval results that it was made from"

@@ -56,12 +56,13 @@ class TraceDecoder:
         self._type = _RECORD_TYPE[projection]
         self._decode = msgspec.json.Decoder(self._type).decode
         self._flattener = Flattener(projection, sort_arguments=sort_arguments)
+        self._holds_prompts = projection >= Projection.CONVERSATIONS
 
     def decode(self, chunk: Chunk, /) -> Decoded:
         """Decode the records of a chunk; set aside what is no trace."""
         with pause_gc():
             chunk, traces, rejected = self.records(chunk)
-            return Decoded(chunk, self._flattener.columns(traces, chunk), rejected)
+            return Decoded(chunk, self._flattener.columns(traces), rejected)
 
     def records(self, chunk: Chunk, /) -> tuple[Chunk, list[TraceOutline], list[Rejected]]:
         """Return the records of a chunk that are traces, these traces, and the records that are none."""
@@ -70,8 +71,7 @@ class TraceDecoder:
         try:
             traces = from_deeper(_TO_ONE, lambda: [decode(data[start:end]) for start, end in chunk.spans])
             for index, trace in enumerate(traces):
-                if trace.metric_results is msgspec.UNSET:
-                    _check_score(chunk, index, trace)
+                self._check(chunk, index, trace)
         except (*_UNREADABLE, BadRecordError):  # scored traces, blocks of unknown types or invalid records are in it
             chunk, traces, rejected = decode_each(chunk, self._one)
         if chunk.header is not None:
@@ -85,9 +85,14 @@ class TraceDecoder:
             trace = self._decode(chunk.data[start:end])
         except _UNREADABLE:
             trace = self._value_by_value(chunk, index)
+        self._check(chunk, index, trace)
+        return trace
+
+    def _check(self, chunk: Chunk, index: int, trace: TraceOutline) -> None:
         if trace.metric_results is msgspec.UNSET:
             _check_score(chunk, index, trace)
-        return trace
+        if self._holds_prompts and (trace.system_prompt is not None or trace.user_messages is not None):
+            _check_prompts(chunk, index, trace)
 
     def _value_by_value(self, chunk: Chunk, index: int) -> TraceOutline:
         """Decode a record that the fast way refused: it holds unknown blocks, or it is invalid."""
@@ -116,6 +121,21 @@ def _check_score(chunk: Chunk, index: int, trace: TraceOutline) -> None:
         trace.score = msgspec.convert(trace.score, float)
     except msgspec.ValidationError:
         raise bad_record(chunk, index, Mismatch(f"{path}.score", "a number", describe_value(trace.score))) from None
+
+
+def _check_prompts(chunk: Chunk, index: int, trace: TraceOutline) -> None:
+    """Check the prompts that a line brings."""
+    path = chunk.json_path(index)
+    if not isinstance(trace.system_prompt, str | None):
+        mismatch = Mismatch(f"{path}.system_prompt", "a string", describe_value(trace.system_prompt))
+        raise bad_record(chunk, index, mismatch)
+    if not isinstance(trace.user_messages, list | None):
+        mismatch = Mismatch(f"{path}.user_messages", "an array", describe_value(trace.user_messages))
+        raise bad_record(chunk, index, mismatch)
+    for place, message in enumerate(trace.user_messages or ()):
+        if not isinstance(message, str):
+            mismatch = Mismatch(f"{path}.user_messages[{place}]", "a string", describe_value(message))
+            raise bad_record(chunk, index, mismatch)
 
 
 def check_case_result(value: Mapping[str, Any]) -> None:

@@ -1,27 +1,21 @@
-"""Decoded records to the Arrow tables `traces` (one row per trace) and `turns` (one row per turn).
-
-Each column is one comprehension over the records: about twice as fast as one loop that appends to many lists. Which
-columns there are, and what they mean, is said in `schema`.
-"""
+"""Decoded records to the values of the columns of `traces` and `turns`."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-import polars as pl
-import pyarrow as pa
 
+from polars_export.inputs.eval_results.prompts import prompt_columns, prompt_counts
 from polars_export.inputs.eval_results.records import Extension, Image, SkippedThinking, Thinking, UnknownBlock
-from polars_export.tables.nested import arrow, lists, parent_rows, structs
+from polars_export.inputs.tool_results import bind_results
+from polars_export.tables.columns import Columns
 from polars_export.tables.projection import Projection
-from polars_export.tables.schema import TRACES, TURNS, polars_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from polars_export.inputs.eval_results.records import (
         Amounts,
@@ -30,19 +24,18 @@ if TYPE_CHECKING:
         Counts,
         Duration,
         FullBlock,
+        FullInvocation,
         FullTrace,
         FullTurn,
+        ToolResult,
         Trace,
         TraceOutline,
         Turn,
     )
-    from polars_export.sources.chunk import Chunk
+    from polars_export.inputs.tool_results import BoundResults
+    from polars_export.tables.columns import Values
 
-__all__ = ["Batch", "ColumnBuilder", "flatten"]
-
-Values: TypeAlias = dict[str, list[Any]]
-"""The values of columns. A list column has the lengths of its lists under its name, and the values of a field of its
-items under both names with a dot between."""
+__all__ = ["Flattener"]
 
 _ENCODE = msgspec.json.Encoder().encode_lines
 _ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode_lines
@@ -59,81 +52,45 @@ _LONG_INTEGER = b"0" * 19
 _USAGE_KINDS = ("input", "output", "cache_read", "cache_write", "total")
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some consecutive traces as tables: a row of `traces` is a trace, a row of `turns` is a turn of one of these."""
+class Flattener:
+    """Takes decoded records apart into the values of columns.
 
-    traces: pa.Table
-    turns: pa.Table
-
-
-def flatten(
-    traces: Sequence[TraceOutline], detail: Projection, *, first_trace: int = 0, chunk: Chunk | None = None
-) -> Batch:
-    """Flatten traces at once; see `ColumnBuilder`, and `ColumnBuilder.add` for the chunk.
+    Each column is one comprehension over the records: about twice as fast as one loop that appends to many lists. Below
+    the full projection, integers beyond 64 bits in arguments become numbers in double precision: so the reference reads
+    them, and readers of datasets fail on them.
 
     Args:
-        traces: The traces.
-        detail: The level of detail at which they were decoded.
-        first_trace: Number of the first of them.
-        chunk: Where they stood.
-    """
-    rows = ColumnBuilder(detail)
-    rows.add(traces, chunk)
-    return rows.batch(first_trace)
-
-
-class ColumnBuilder:
-    """Traces taken apart into the values of the columns, gathered chunk by chunk.
-
-    Records are cheapest to take apart and to free just after they were decoded, while they are in the processor's
-    cache; tables are cheapest to make of many traces.
-
-    The tables have the columns of a level of detail, except that `traces` has `recorded_score` (what a scored trace
-    brings, else null) in place of `score`: that one is computed by `scoring`. Below full detail, integers beyond 64
-    bits in arguments become numbers in double precision: so the reference reads them, and readers of datasets fail on
-    them.
-
-    Args:
-        detail: The level of detail at which the traces are decoded.
+        projection: The projection at which the records are decoded.
         sort_arguments: Whether the keys of tool-call arguments are sorted by their UTF-8 bytes at every depth, as the
             reference does, instead of standing in the order of the source. Cheap here, where the values are at hand;
             later it would mean parsing again.
     """
 
-    def __init__(self, detail: Projection, *, sort_arguments: bool = False) -> None:
-        self._projection = detail
+    def __init__(self, projection: Projection, *, sort_arguments: bool = False) -> None:
+        self._projection = projection
         self._encode = _ENCODE_SORTED if sort_arguments else _ENCODE
-        self._traces: Values = {}
-        self._turns: Values = {}
 
-    def __len__(self) -> int:
-        """Return the number of traces."""
-        return len(self._traces.get("case_id", ()))
-
-    def add(self, traces: Sequence[TraceOutline], chunk: Chunk | None = None) -> None:
-        """Take traces apart; at full detail `chunk` tells where they stood."""
-        detail = self._projection
-        _extend(self._traces, _outline_values(traces))
-        if detail >= Projection.RECORDS:
-            models = [trace.invocation.model.model_id for trace in cast("Sequence[Trace]", traces)]
-            _extend(self._traces, {"model_id": models})
-            self._add_turns([turn for trace in traces for turn in cast("Trace", trace).invocation.turns])
-        if detail >= Projection.CONVERSATIONS:
-            verdicts = [trace.verdict for trace in cast("Sequence[ConversationTrace]", traces)]
-            _extend(self._traces, {"verdict": verdicts})
-        if detail is Projection.FULL and chunk:
-            _extend(self._traces, _full_trace_values(chunk, cast("Sequence[FullTrace]", traces)))
-            places = [place for trace in traces for place in range(len(trace.invocation.turns))]
-            _extend(self._turns, {"turn": places})
-
-    def _add_turns(self, turns: Sequence[Turn]) -> None:
-        _extend(self._turns, _turn_values(turns))
-        _extend(self._turns, self._tool_calls(turns))
-        if self._projection >= Projection.CONVERSATIONS:
-            _extend(self._turns, _conversation_values(cast("Sequence[ConversationTurn]", turns)))
-        if self._projection is Projection.FULL:
-            _extend(self._turns, _full_turn_values(cast("Sequence[FullTurn]", turns)))
+    def columns(self, traces: Sequence[TraceOutline]) -> Columns:
+        """Return the columns of some records."""
+        projection = self._projection
+        columns = Columns(_outline_values(traces))
+        if projection >= Projection.RECORDS:
+            records = cast("Sequence[Trace]", traces)
+            columns.traces["model_id"] = [trace.invocation.model.model_id for trace in records]
+            turns = [turn for trace in records for turn in trace.invocation.turns]
+            columns.turns.update(_turn_values(turns), **self._tool_calls(turns))
+        if projection >= Projection.CONVERSATIONS:
+            conversations = cast("Sequence[ConversationTrace]", traces)
+            columns.traces.update(_conversation_trace_values(conversations))
+            columns.turns.update(_conversation_turn_values(conversations))
+            prompts = prompt_columns(conversations)
+            columns.traces.update(prompts.traces)
+            columns.turns.update(prompts.turns)
+        if projection is Projection.FULL:
+            full = cast("Sequence[FullTrace]", traces)
+            columns.traces.update(_full_trace_values(full))
+            columns.turns.update(_full_turn_values([turn for trace in full for turn in trace.invocation.turns]))
+        return columns
 
     def _tool_calls(self, turns: Sequence[Turn]) -> Values:
         calls = [call for turn in turns for call in turn.tool_calls]
@@ -148,36 +105,26 @@ class ColumnBuilder:
             "tool_calls.arguments": encoded.decode().split("\n")[:-1],
         }
 
-    def batch(self, first_trace: int = 0) -> Batch:
-        """Return the tables of the traces added since the last batch; `first_trace` is the number of the first."""
-        traces, turns = self._traces, self._turns
-        self._traces, self._turns = {}, {}
-        lengths = pl.Series(traces["turns"], dtype=pl.UInt32)
-        trace = {"trace": pl.int_range(first_trace, first_trace + len(lengths), dtype=pl.UInt64, eager=True)}
-        schema = polars_schema(TRACES, self._projection)
-        table = _table(trace, traces, {"recorded_score" if name == "score" else name: schema[name] for name in schema})
-        if self._projection < Projection.RECORDS:
-            return Batch(table, pa.table({}))
-        owner = {"trace": parent_rows(lengths).cast(pl.UInt64) + first_trace}
-        return Batch(table, _table(owner, turns, polars_schema(TURNS, self._projection)))
-
-
-def _extend(columns: Values, more: Values) -> None:
-    for name, values in more.items():
-        columns.setdefault(name, []).extend(values)
-
 
 def _outline_values(traces: Sequence[TraceOutline]) -> Values:
     metrics = [trace.metric_results or () for trace in traces]
     return {
         "eval_set_id": [trace.eval_set_id for trace in traces],
         "case_id": [trace.case_id for trace in traces],
-        "recorded_score": [trace.score if trace.metric_results is msgspec.UNSET else None for trace in traces],
+        "recorded_score": [_recorded_score(trace) for trace in traces],
         "metrics": list(map(len, metrics)),
         "metrics.value": [metric.score.value for of_trace in metrics for metric in of_trace],
         "final_response": [trace.invocation.final_response for trace in traces],
         "turns": [len(trace.invocation.turns) for trace in traces],
+        **prompt_counts(traces),
     }
+
+
+def _recorded_score(trace: TraceOutline) -> float | None:
+    """Return the score of a scored trace; of a case result 0.0 if no metric scored it, as the reference has it."""
+    if trace.metric_results is msgspec.UNSET:
+        return cast("float", trace.score)
+    return None if trace.metric_results else 0.0
 
 
 def _turn_values(turns: Sequence[Turn]) -> Values:
@@ -190,40 +137,89 @@ def _turn_values(turns: Sequence[Turn]) -> Values:
     }
 
 
-def _conversation_values(turns: Sequence[ConversationTurn]) -> Values:
-    results = [result for turn in turns for result in turn.tool_results]
+def _conversation_trace_values(traces: Sequence[ConversationTrace]) -> Values:
     return {
-        "reasoning": [_reasoning(turn.assistant_message.content) for turn in turns],
-        "tool_results": [len(turn.tool_results) for turn in turns],
-        "tool_results.tool_call_id": [result.tool_call_id for result in results],
-        "tool_results.text": _texts([result.content for result in results]),
-        "tool_results.is_error": [result.is_error for result in results],
+        "verdict": [trace.verdict for trace in traces],
+        "run": [None] * len(traces),
+        "tools": [None] * len(traces),
     }
 
 
-def _full_trace_values(chunk: Chunk, traces: Sequence[FullTrace]) -> Values:
-    size = len(traces)
+def _conversation_turn_values(traces: Sequence[ConversationTrace]) -> Values:
+    turns = [turn for trace in traces for turn in trace.invocation.turns]
+    return {
+        "context": [False] * len(turns),
+        "reasoning": [_reasoning(turn.assistant_message.content) for turn in turns],
+        **_tool_results(traces, turns),
+    }
+
+
+def _tool_results(traces: Sequence[ConversationTrace], turns: Sequence[ConversationTurn]) -> Values:
+    """Return the results of every turn; as they stand, where each answers the call at its place in the turn."""
+    calls = [call for turn in turns for call in turn.tool_calls]
+    results = [result for turn in turns for result in turn.tool_results]
+    lengths = [len(turn.tool_results) for turn in turns]
+    orphans = moved = [0] * len(turns)
+    names = [call.name for call in calls]
+    if lengths != [len(turn.tool_calls) for turn in turns] or any(
+        result.tool_call_id != call.id or not call.id for result, call in zip(results, calls, strict=True)
+    ):
+        lengths, results, names, orphans, moved = [], [], [], [], []
+        for trace in traces:
+            bound, of_trace = _bound(trace)
+            orphans += bound.orphans
+            moved += bound.moved
+            for turn, in_turn in zip(trace.invocation.turns, bound.by_turn, strict=True):
+                lengths.append(len(in_turn))
+                results += [of_trace[number] for number, _ in in_turn]
+                names += [turn.tool_calls[place].name for _, place in in_turn]
+    return {
+        "tool_results": lengths,
+        "tool_results.tool_call_id": [result.tool_call_id for result in results],
+        "tool_results.name": names,
+        "tool_results.text": _texts([result.content for result in results]),
+        "tool_results.is_error": [result.is_error for result in results],
+        "tool_result_count": lengths,
+        "orphan_results": orphans,
+        "moved_results": moved,
+    }
+
+
+def _bound(trace: ConversationTrace) -> tuple[BoundResults, list[ToolResult]]:
+    turns = trace.invocation.turns
+    placed = [(place, result) for place, turn in enumerate(turns) for result in turn.tool_results]
+    call_ids = [[call.id for call in turn.tool_calls] for turn in turns]
+    bound = bind_results(call_ids, [(place, result.tool_call_id) for place, result in placed])
+    return bound, [result for _, result in placed]
+
+
+def _full_trace_values(traces: Sequence[FullTrace]) -> Values:
     metrics = [metric for trace in traces for metric in trace.metric_results or ()]
     invocations = [trace.invocation for trace in traces]
     return {
-        "source": [_printable(chunk.source)] * size,
-        "position": list(chunk.positions),
-        "system_prompt": [None] * size,
         "metrics.evaluator_name": [metric.evaluator_name for metric in metrics],
         "metrics.threshold": [metric.score.threshold for metric in metrics],
         "metrics.details": [metric.details for metric in metrics],
         "provider": [invocation.model.provider for invocation in invocations],
         "thinking_level": [invocation.model.thinking_level for invocation in invocations],
         "stop_reason": [invocation.stop_reason for invocation in invocations],
+        "error": [_error(invocation) for invocation in invocations],
+        "extra": [None] * len(traces),
         "duration_seconds": _seconds([invocation.total_duration for invocation in invocations]),
         **_usage([i.total_usage for i in invocations], [i.total_cost for i in invocations]),
     }
 
 
+def _error(invocation: FullInvocation) -> str | None:
+    """Return what the last message says of an error with which the invocation ended."""
+    if invocation.stop_reason != "error" or not invocation.turns:
+        return None
+    return invocation.turns[-1].assistant_message.error_message
+
+
 def _full_turn_values(turns: Sequence[FullTurn]) -> Values:
     messages = [turn.assistant_message for turn in turns]
     return {
-        "user_messages": [[]] * len(turns),
         "provider": [message.provider for message in messages],
         "model_id": [message.model_id for message in messages],
         "stop_reason": [message.stop_reason for message in messages],
@@ -284,27 +280,3 @@ def _usage(tokens: Sequence[Counts | None], costs: Sequence[Amounts | None]) -> 
 
 def _seconds(durations: Sequence[Duration | None]) -> list[float | None]:
     return [d.secs + d.nanos / 1e9 if d else None for d in durations]
-
-
-def _printable(name: str) -> str:
-    """Return a file's name with bytes that are not UTF-8, which a column cannot hold, as escapes."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _table(known: Mapping[str, pl.Series], values: Values, schema: Mapping[str, pl.DataType]) -> pa.Table:
-    """Make a table of columns that are known and values for the others."""
-    columns = {name: arrow(known[name]) if name in known else _column(name, values, schema[name]) for name in schema}
-    return pa.table(columns)
-
-
-def _column(name: str, values: Values, dtype: pl.DataType) -> pa.Array:
-    """Make a column; `strict=False` skips a check of every value that decoding has made already."""
-    if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-        fields = {
-            field.name: cast("pl.DataType", field.dtype)
-            for field in dtype.inner.fields
-            if f"{name}.{field.name}" in values
-        }
-        items = {field: _column(f"{name}.{field}", values, kind) for field, kind in fields.items()}
-        return lists(pl.Series(values[name], dtype=pl.UInt32), structs(items))
-    return arrow(pl.Series(values[name], dtype=dtype, strict=False))

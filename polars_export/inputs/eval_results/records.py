@@ -22,12 +22,14 @@ __all__ = [
     "Duration",
     "Extension",
     "FullBlock",
+    "FullInvocation",
     "FullTrace",
     "FullTurn",
     "Image",
     "SkippedThinking",
     "Text",
     "Thinking",
+    "ToolResult",
     "Trace",
     "TraceOutline",
     "Turn",
@@ -155,6 +157,8 @@ class TraceOutline(_Part):
     metric_results: Sequence[Metric] | UnsetType = UNSET
     score: Any = UNSET  # of a case result it is an unknown field, which is not checked
     eval_set_id: str | None = None
+    system_prompt: Any = None  # this and the next are checked where records hold prompts
+    user_messages: Any = None
 
 
 class Trace(TraceOutline, kw_only=True):

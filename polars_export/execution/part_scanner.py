@@ -1,0 +1,105 @@
+"""Scan a part: read of its traces what decides on a choice among all, and where they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from polars_export.execution.tasks import ScannedPart, StoredInput
+from polars_export.pipeline.render import keep_prompted_traces
+from polars_export.pipeline.threshold_reader import ThresholdReader
+from polars_export.process import pause_gc
+from polars_export.selection.case_key import with_case_key
+from polars_export.selection.decide import keep_traces
+from polars_export.selection.rule import CASE_KEY
+from polars_export.selection.rules import columns_of, rules_of
+from polars_export.sources.random_access import RecordLocation, StoredSource
+from polars_export.tables.builder import TableBuilder
+from polars_export.tables.schema import TRACES, polars_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from polars_export.execution.part_reader import PartReader
+    from polars_export.execution.tasks import OnProgress, ScanPart
+    from polars_export.inputs.dialect import Match
+    from polars_export.options import ExportOptions
+    from polars_export.pipeline.counters import Counters
+    from polars_export.prompts.join import SideInputs
+    from polars_export.sources.chunk import Chunk
+    from polars_export.sources.segments import Segment
+
+__all__ = ["LOCATION", "PartScanner"]
+
+LOCATION = pl.Schema({"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32})
+
+_TRACES_AT_ONCE = 5_000  # a compressed file, which is one part, may hold millions
+
+
+class PartScanner:
+    """Scans the parts of one export.
+
+    Args:
+        options: Say which rules there are.
+        reader: Reads the parts.
+        side_inputs: Returns prompts and tools, None where the records hold neither.
+    """
+
+    def __init__(
+        self, options: ExportOptions, reader: PartReader, side_inputs: Callable[[], SideInputs | None]
+    ) -> None:
+        self._options = options
+        self._reader = reader
+        self._side_inputs = side_inputs
+        self._traces = ThresholdReader(options)
+        self._rules = rules_of(options)
+        names = columns_of(self._rules.across)
+        known = polars_schema(TRACES, self._traces.selection_projection)
+        key = dict.fromkeys(CASE_KEY, pl.UInt64())
+        self._schema = pl.Schema({**LOCATION, **key, **{name: known[name] for name in names}})
+
+    def scan(self, task: ScanPart, on_progress: OnProgress) -> ScannedPart:
+        """Return what decides on the choice among all traces.
+
+        Raises:
+            InputError: A source or a record cannot be used.
+        """
+        stored: dict[int, StoredInput] = {}
+        builder, locations = TableBuilder(self._traces.selection_projection), list[RecordLocation]()
+        frames = [self._schema.to_frame()]
+        with pause_gc(), self._reader.open(task.number) as (account, rejects):
+            for segment, match, chunk in self._reader.chunks(task.part, account, rejects, on_progress):
+                scanned = self._traces.scan(match, chunk, rejects, account.counters)
+                builder.add(scanned.columns)
+                locations += [
+                    RecordLocation(segment.number, chunk.offset + start, end - start)
+                    for start, end in scanned.chunk.spans
+                ]
+                if len(builder) >= _TRACES_AT_ONCE:
+                    frames.append(self._eligible(builder, locations, account.counters))
+                    locations.clear()
+                if segment.number not in stored:
+                    stored[segment.number] = self._stored(segment, match, chunk)
+            if len(builder):
+                frames.append(self._eligible(builder, locations, account.counters))
+            return ScannedPart(pl.concat(frames), stored, account)
+
+    def _eligible(self, builder: TableBuilder, locations: Sequence[RecordLocation], counters: Counters) -> pl.DataFrame:
+        """Return the rows of a `ScannedPart` for the traces that stay by the rules which look at each of them."""
+        located = pl.DataFrame(locations, schema=LOCATION, orient="row")
+        traces = pl.concat([builder.build().traces, located], how="horizontal")
+        keep, dropped = keep_traces(traces, self._rules.each)
+        counters.dropped.update(dropped)
+        traces = traces.filter(keep)
+        if side_inputs := self._side_inputs():
+            traces = side_inputs.count_messages(traces)
+            keep, prompted = keep_prompted_traces(traces, self._rules.prompted, self._options)
+            counters.add(prompted)
+            traces = traces.filter(keep)
+        return with_case_key(traces).select(self._schema.names())
+
+    def _stored(self, segment: Segment, match: Match, chunk: Chunk) -> StoredInput:
+        spool = self._reader.spool(segment)
+        path = str(spool) if spool and spool.exists() else segment.path
+        return StoredInput(StoredSource(segment.path, path, chunk.array_path, chunk.header), match)

@@ -1,0 +1,62 @@
+"""Read selected traces again, from where they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polars_export.errors import SourceError
+from polars_export.execution.part_scanner import LOCATION
+from polars_export.execution.quarantine import raise_first
+from polars_export.pipeline.threshold_reader import BATCH_BYTES
+from polars_export.sources.random_access import RecordLocation, read_records
+from polars_export.tables.builder import TableBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from polars_export.execution.tasks import RenderSelection
+    from polars_export.inputs.decoders import Decoders
+    from polars_export.tables.tables import Tables
+
+__all__ = ["read_selected"]
+
+
+def read_selected(task: RenderSelection, decoders: Decoders, *, are_checked: bool) -> Iterator[Tables]:
+    """Yield selected traces in the order of their records, a batch at a time.
+
+    Args:
+        task: Says which.
+        decoders: Decode them.
+        are_checked: Whether all of them were decoded before, so that one that is invalid now has changed.
+
+    Raises:
+        BadRecordError: A record is invalid.
+        SourceError: A source has changed.
+    """
+    stored = {number: source.stored for number, source in task.stored.items()}
+    for batch in _batches(task.traces):
+        in_files = batch.with_row_index("row").sort("source", "offset")
+        builder = TableBuilder(decoders.projection)
+        locations = map(RecordLocation._make, in_files.select(LOCATION.names()).iter_rows())
+        for number, chunk in read_records(locations, stored):
+            decoded = decoders.of(task.stored[number].match).decode(chunk)
+            if decoded.rejected and are_checked:
+                raise SourceError(chunk.source, "has changed while it was read")
+            raise_first(decoded)
+            builder.add(decoded.columns)
+        yield builder.build().take(in_files["row"].arg_sort())
+
+
+def _batches(traces: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the traces of whole records, as many at a time as fill a batch."""
+    ends_record = traces["group"] != traces["group"].shift(-1)
+    start = size = 0
+    for row, (length, is_end) in enumerate(zip(traces["length"], ends_record.fill_null(value=True), strict=True)):
+        size += length
+        if is_end and size >= BATCH_BYTES:
+            yield traces.slice(start, row + 1 - start)
+            start, size = row + 1, 0
+    if size:
+        yield traces.slice(start)
