@@ -19,14 +19,14 @@ from polars_export.execution.part_worker import PartWorker
 from polars_export.execution.tasks import Job, ScanPart
 from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
-from polars_export.inputs.eval_results.flatten import ColumnBuilder, flatten
 from polars_export.inputs.find import find_sources
+from polars_export.inputs.partition import partition
 from polars_export.inputs.reader import SourceReader
-from polars_export.selection.pairs import pairs
-from polars_export.selection.scoring import qualifies
-from polars_export.sources.segments import parts_of
+from polars_export.selection.case_key import with_case_key
+from polars_export.selection.decide import keep_traces, select_traces
+from polars_export.selection.rules import rules_of
+from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
-from polars_export.tables.tables import Tables
 from polars_export.writers.blocks import BlockWriter, Encoding
 from polars_export.writers.jsonlines import encode
 from polars_export.writers.parquet import encode_row_group
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from polars_export.inputs.eval_results.flatten import Batch
     from polars_export.sources.chunk import Chunk
+    from polars_export.tables.tables import Tables
 
     Benchmark = Callable[..., Any]
 
@@ -52,7 +52,6 @@ class Steps:
 
     source: Path
     chunk: Chunk
-    batch: Batch
     tables: Tables
 
 
@@ -64,14 +63,16 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
             file.write(json.dumps(case, ensure_ascii=False, separators=(",", ":")) + "\n")
     chunk = next(chunks(source))
     assert len(chunk.spans) == CHUNK_TRACES
-    batch = flatten(TraceDecoder(Projection.RECORDS).decode(chunk).traces, Projection.RECORDS)
-    return Steps(source, chunk, batch, Tables.of(batch))
+    builder = TableBuilder(Projection.RECORDS)
+    builder.add(TraceDecoder(Projection.RECORDS).decode(chunk).columns)
+    return Steps(source, chunk, builder.build())
 
 
 def chunks(source: Path) -> Iterator[Chunk]:
-    for part in parts_of(find_sources(source)):
+    for part in partition(find_sources(source)):
         for segment in part:
-            yield from SourceReader(segment).chunks()
+            for _, chunk in SourceReader(segment).chunks():
+                yield chunk
 
 
 @pytest.mark.benchmark(group="1 read")
@@ -82,28 +83,28 @@ def test_read(benchmark: Benchmark, steps: Steps) -> None:
     assert benchmark(read) == CHUNK_TRACES
 
 
-@pytest.mark.benchmark(group="2 decode")
+@pytest.mark.benchmark(group="2 decode to columns")
 @pytest.mark.parametrize("detail", Projection, ids=lambda detail: detail.name.lower())
 def test_decode(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
-    assert len(benchmark(TraceDecoder(detail).decode, steps.chunk).traces) == CHUNK_TRACES
+    assert len(benchmark(TraceDecoder(detail).decode, steps.chunk)) == CHUNK_TRACES
 
 
-@pytest.mark.benchmark(group="3 flatten")
+@pytest.mark.benchmark(group="3 build tables")
 @pytest.mark.parametrize("detail", Projection, ids=lambda detail: detail.name.lower())
-def test_flatten(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
+def test_build(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
     decoded = TraceDecoder(detail).decode(steps.chunk)
 
-    def gather() -> Batch:
-        rows = ColumnBuilder(detail, sort_arguments=True)
-        rows.add(decoded.traces, decoded.chunk)
-        return rows.batch()
+    def build() -> Tables:
+        builder = TableBuilder(detail)
+        builder.add(decoded.columns)
+        return builder.build()
 
-    assert benchmark(gather).traces.num_rows == CHUNK_TRACES
+    assert len(benchmark(build)) == CHUNK_TRACES
 
 
-@pytest.mark.benchmark(group="3 scan_scores: read, decode in outline, score and say where a trace stands")
-def test_skim(benchmark: Benchmark, steps: Steps, tmp_path: Path) -> None:
-    (part,) = parts_of(find_sources(steps.source))
+@pytest.mark.benchmark(group="3 scan: read, decode the columns that decide, score and locate")
+def test_scan(benchmark: Benchmark, steps: Steps, tmp_path: Path) -> None:
+    (part,) = partition(find_sources(steps.source))
     worker = PartWorker(Job((), pe.ExportOptions("dpo"), "out.jsonl", into_directory=False, parts=tmp_path))
     assert benchmark(worker.run, ScanPart(0, part), lambda *_: None).traces.height == CHUNK_TRACES
 
@@ -113,16 +114,17 @@ def test_score_and_threshold(benchmark: Benchmark, steps: Steps) -> None:
     options = pe.ExportOptions(quality_threshold=0.5)
 
     def select() -> Tables:
-        tables = Tables.of(steps.batch)
-        return tables.filter(tables.traces.select(qualifies(options)).to_series())
+        keep, _ = keep_traces(steps.tables.traces, rules_of(options).each)
+        return steps.tables.filter(keep)
 
     assert 0 < len(benchmark(select)) < CHUNK_TRACES
 
 
 @pytest.mark.benchmark(group="4 select")
 def test_pairs(benchmark: Benchmark, steps: Steps) -> None:
-    traces = steps.tables.traces.lazy()
-    assert benchmark(lambda: pairs(traces).collect()).height == CHUNK_TRACES / RUNS_PER_CASE
+    traces = with_case_key(steps.tables.traces)
+    rules = rules_of(pe.ExportOptions("dpo")).across
+    assert benchmark(select_traces, traces, rules).rows.height == 2 * CHUNK_TRACES / RUNS_PER_CASE
 
 
 @pytest.mark.benchmark(group="5 converse")

@@ -23,10 +23,18 @@ def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "fie
     """Build the conversation of a trace; tool messages at its end are left out."""
     reasoning = {"openai": "drop", "llamafactory": "think"}.get(target, reasoning)
     spoken: list[Json] = []
+    turns = trace["invocation"]["turns"]
+    opening = [place for place, turn in enumerate(turns) if turn["turn_index"] == 0] or [0]
+    asked: dict[int, list[str]] = {}
+    for number, text in enumerate(case.user_messages):
+        asked.setdefault(opening[min(number, len(opening) - 1)], []).append(text)
     if case.system_prompt:
         spoken.append({"role": "system", "content": case.system_prompt})
-    spoken += [{"role": "user", "content": text} for text in case.user_messages]
-    for turn in trace["invocation"]["turns"]:
+    if not turns:
+        spoken += [{"role": "user", "content": text} for text in case.user_messages]
+    results = _bound_results(turns)
+    for place, turn in enumerate(turns):
+        spoken += [{"role": "user", "content": text} for text in asked.get(place, [])]
         blocks = turn["assistant_message"]["content"]
         message: Json = {"role": "assistant", "content": _texts(blocks)}
         thoughts = [block["thinking"] for block in blocks if block["type"] == "thinking"]
@@ -35,7 +43,7 @@ def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "fie
         if turn["tool_calls"]:
             message["tool_calls"] = [_call(call, target) for call in turn["tool_calls"]]
         spoken.append(message)
-        spoken += [_result(result, turn, target) for result in turn["tool_results"]]
+        spoken += [_result(result, call, target) for result, call in results[place]]
     final = trace["invocation"].get("final_response")
     if final:
         if (spoken and spoken[-1]["role"] == "tool") or not any(m["role"] == "assistant" for m in spoken):
@@ -44,7 +52,16 @@ def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "fie
             spoken[-1]["content"] = final
     while spoken and spoken[-1]["role"] == "tool":
         spoken.pop()
+    while spoken and spoken[-1]["role"] != "assistant":
+        spoken.pop()
     return [_finished(message, target, reasoning) for message in spoken]
+
+
+def prompt_length(spoken: list[Json]) -> int:
+    """Return how many messages precede the first of the assistant's that answers a user, else its first."""
+    answers = [place for place, message in enumerate(spoken) if message["role"] == "assistant"]
+    after_user = [place for place in answers if any(message["role"] == "user" for message in spoken[:place])]
+    return (after_user or answers or [len(spoken)])[0]
 
 
 def trl(trace: Json, case: Case, reasoning: str = "field") -> Json:
@@ -127,11 +144,40 @@ def _within_64_bits(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return [_within_64_bits(item) for item in value] if isinstance(value, list) else value
 
 
-def _result(result: Json, turn: Json, target: str) -> Json:
+def _bound_results(turns: list[Json]) -> list[list[tuple[Json, Json]]]:
+    """Return for each turn the results of its calls, each with its call; a result that answers no call is in none."""
+    bound: list[list[tuple[Json, Json]]] = [[] for _ in turns]
+    later = []
+    answered: dict[tuple[int, str], int] = {}
+    for stood, turn in enumerate(turns):
+        for result in turn["tool_results"]:
+            name = result["tool_call_id"]
+            holders = [place for place, other in enumerate(turns) if any(c["id"] == name for c in other["tool_calls"])]
+            if not name:
+                holders = [stood]
+            before = [place for place in holders if place <= stood]
+            if not holders:
+                continue
+            place = before[-1] if before else holders[0]
+            calls = [call for call in turns[place]["tool_calls"] if not name or call["id"] == name]
+            count = answered.get((place, name), 0)
+            answered[place, name] = count + 1
+            if not name and count >= len(calls):
+                continue
+            pair = (result, calls[min(count, len(calls) - 1)])
+            if place == stood:
+                bound[place].append(pair)
+            else:
+                later.append((place, pair))
+    for place, pair in later:
+        bound[place].append(pair)
+    return bound
+
+
+def _result(result: Json, call: Json, target: str) -> Json:
     message = {"role": "tool", "content": _texts(result["content"]), "tool_call_id": result["tool_call_id"]}
-    names = [call["name"] for call in turn["tool_calls"] if call["id"] == result["tool_call_id"]]
-    if names and target != "openai":
-        message["name"] = names[0]
+    if target != "openai":
+        message["name"] = call["name"]
     return message
 
 

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable  # noqa: TC003
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,9 +16,6 @@ from polars_export.inputs.find import find_sources
 from polars_export.sources import segments
 from tests.builders import case_result, document, write_document, write_lines
 from tests.faults.accounts import zstd
-
-if TYPE_CHECKING:
-    from polars_export.sources.window import Window
 
 
 def cases(source: object) -> list[str]:
@@ -86,12 +82,12 @@ def test_a_large_file_of_another_kind_is_searched_for_traces_once(
 ) -> None:
     searched: list[str] = []
 
-    def spy(read: Window) -> bool:
-        searched.append(read.source)
-        return holds_a_trace(read)
+    def spy(source: str) -> bool:
+        searched.append(source)
+        return has_markers(source)
 
-    holds_a_trace = detect._holds_a_trace  # noqa: SLF001 - how often it reads all of a file
-    monkeypatch.setattr(detect, "_holds_a_trace", spy)
+    has_markers = detect._has_markers  # noqa: SLF001 - how often it reads all of a file
+    monkeypatch.setattr(detect, "_has_markers", spy)
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     (tmp_path / "in").mkdir()
     write_lines(tmp_path / "in/runs.jsonl", case_result("a"), case_result("a"))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from polars_export.execution.tasks import ScannedPart
+    from polars_export.inputs.partition import Part
 
 Result = TypeVar("Result")
 
@@ -54,7 +55,7 @@ class TwoWorkers:
     def run(self, tasks: Iterable[Task[Result]]) -> Iterator[Result]:
         return self.workers.run(tasks, lambda *_: None)
 
-    def _part(self, name: str) -> segments.Part:
+    def _part(self, name: str) -> Part:
         path = self.folder / f"{name}.jsonl"
         return (segments.Segment(0, str(path), size=path.stat().st_size),)
 
@@ -77,7 +78,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoWorkers]:
 @needs_proc
 def test_results_come_in_the_order_of_the_tasks(two: TwoWorkers) -> None:
     scanned = two.scan(["large", "good", "good", "large", "good"])
-    assert [part.account.tally.traces_read for part in scanned] == [1_000, 1, 1, 1_000, 1]
+    assert [part.account.counters.traces_read for part in scanned] == [1_000, 1, 1, 1_000, 1]
 
 
 @needs_proc

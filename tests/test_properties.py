@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.pipeline import stages
+from polars_export.pipeline import threshold_reader
 from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import document
@@ -38,7 +38,7 @@ def export(source: bytes, name: str, options: pe.ExportOptions, sizes: dict[str,
     """Export a file of these bytes, reading and working on so many bytes at a time."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "CHUNK_BYTES", sizes["chunk"])
-        patch.setattr(stages, "BATCH_BYTES", sizes["batch"])
+        patch.setattr(threshold_reader, "BATCH_BYTES", sizes["batch"])
         patch.setattr(segments, "PART_BYTES", sizes["part"])
         path, output = Path(folder) / name, Path(folder) / f"out.{ending}"
         path.write_bytes(source)

@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 
 import polars_export as pe
 from polars_export.inputs.find import find_sources
+from polars_export.inputs.partition import partition
 from polars_export.inputs.reader import ReadLimits, SourceReader
 from polars_export.sources import segments, stream, window
 from polars_export.sources.chunk import RAW_BYTES, OversizedRecord
-from polars_export.sources.segments import lines_before, parts_of
+from polars_export.sources.segments import lines_before
 from tests.builders import case_result, turn, write_document, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from polars_export.sources.segments import Part
+    from polars_export.inputs.partition import Part
 
 ALL = ReadLimits()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -32,7 +33,7 @@ LINES = st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"")) | st.s
 
 
 def parts(*sources: Path) -> list[Part]:
-    return list(parts_of(find_sources(sources)))
+    return list(partition(find_sources(sources)))
 
 
 def read(
@@ -44,7 +45,7 @@ def read(
     for segment in (segment for part in cut or parts(path) for segment in part):
         assert before == lines_before(segment)
         reading = SourceReader(segment, None, limits)
-        for chunk in reading.chunks():
+        for _, chunk in reading.chunks():
             for number, (start, end) in zip(chunk.positions, chunk.spans, strict=True):
                 found.append((before + number, bytes(chunk.data[start:end]), chunk.oversized))
                 with path.open("rb") as file:

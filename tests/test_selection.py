@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.execution import choose, in_memory, part_worker
-from polars_export.pipeline import stages
-from polars_export.selection.case_key import case_hash
-from polars_export.selection.pairs import pairs
+from polars_export.execution import choose, in_memory, part_scanner
+from polars_export.pipeline import threshold_reader
+from polars_export.selection import decide
+from polars_export.selection.case_key import case_hash, with_case_key
+from polars_export.selection.pairs import BestWorstPairs
+from polars_export.selection.rule import DECISIONS
 from polars_export.sources import segments, window
 from tests import rowwise
 from tests.builders import scored_trace, turn, write_lines
@@ -30,11 +32,15 @@ def select(*runs: tuple[str | None, str, float]) -> pl.DataFrame:
     frame = pl.DataFrame(
         runs, schema={"eval_set_id": pl.String, "case_id": pl.String, "score": pl.Float64}, orient="row"
     )
-    return pairs(frame.lazy()).collect()
+    decisions = BestWorstPairs(allow_ties=True).select(with_case_key(frame))
+    assert decisions.schema == DECISIONS
+    assert decisions["row"].sort().to_list() == list(range(len(runs)))
+    return decisions
 
 
 def sides(*runs: tuple[str | None, str, float]) -> list[tuple[int, int]]:
-    return select(*runs).filter(pl.col("runs") > 1).select("chosen", "rejected").rows()
+    rows = select(*runs).filter(pl.col("reason").is_null()).sort("group", "rank")["row"].to_list()
+    return list(zip(rows[::2], rows[1::2], strict=True))
 
 
 def test_ties_choose_the_first_highest_and_the_last_lowest() -> None:
@@ -46,19 +52,31 @@ def test_equal_scores_still_make_a_pair_of_two_traces() -> None:
 
 
 def test_a_single_run_makes_no_pair() -> None:
-    assert select(("s", "a", 0.5), ("s", "b", 0.5)).select("runs", "chosen", "rejected").rows() == [
-        (1, 0, 0),
-        (1, 1, 1),
-    ]
+    decisions = select(("s", "a", 0.5), ("s", "b", 0.5)).sort("row")
+    assert decisions["reason"].to_list() == ["single_run", "single_run"]
 
 
 def test_pairs_stand_in_the_order_in_which_cases_appear() -> None:
     assert sides(("s", "b", 0.1), ("s", "a", 0.2), ("s", "a", 0.3), ("s", "b", 0.4)) == [(3, 0), (2, 1)]
 
 
-def test_a_row_tells_the_runs_of_a_case_and_how_far_they_are_apart() -> None:
-    told = select(("s", "a", 0.75), ("s", "b", 0.5), ("s", "a", 0.25), ("s", "a", 0.5)).select("runs", "margin")
-    assert told.rows() == [(3, 0.5), (1, 0.0)]
+def test_every_trace_has_a_reason_or_a_place_in_a_pair() -> None:
+    decisions = select(("s", "a", 0.75), ("s", "b", 0.5), ("s", "a", 0.25), ("s", "a", 0.5)).sort("row")
+    assert decisions.rows() == [
+        (0, 0, 0, None),
+        (1, 1, 0, "single_run"),
+        (2, 0, 1, None),
+        (3, 3, 0, "not_selected"),
+    ]
+
+
+def test_ties_small_margins_and_traces_without_a_score_are_told_apart() -> None:
+    runs = [("a", 0.5), ("a", 0.5), ("b", 0.5), ("b", 0.25), ("c", 1.0), ("c", 0.0), ("c", None), ("d", None)]
+    frame = pl.DataFrame([("s", *run) for run in runs], schema=["eval_set_id", "case_id", "score"], orient="row")
+    decisions = BestWorstPairs(min_margin=0.3).select(with_case_key(frame)).sort("row")
+    assert decisions["reason"].to_list() == [
+        *["tied"] * 2, *["small_margin"] * 2, None, None, "unscored", "unscored"
+    ]  # fmt: skip
 
 
 def test_one_case_id_in_two_eval_sets_is_two_cases() -> None:
@@ -88,7 +106,6 @@ def runs_of_cases(seed: int) -> list[dict[str, Any]]:
 def test_choosing_among_objects_some_at_a_time_equals_row_by_row(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = runs_of_cases(seed)
     monkeypatch.setattr(in_memory, "_OBJECTS_AT_ONCE", 5)
-    monkeypatch.setattr(stages, "_PAIRS_AT_ONCE", 3)
     assert pe.export_traces(traces, pe.ExportOptions.dpo_pairs(0.2)) == rowwise.export(traces, "dpo", 0.2)
 
 
@@ -99,10 +116,10 @@ def test_choosing_among_parts_and_reading_again_equals_row_by_row(
     traces = runs_of_cases(seed)
     monkeypatch.setattr(segments, "PART_BYTES", 20_000)
     monkeypatch.setattr(choose, "segments", SimpleNamespace(PART_BYTES=2_500))
-    monkeypatch.setattr(choose, "_TRACES_AT_ONCE", 40)
+    monkeypatch.setattr(decide, "_TRACES_AT_ONCE", 40)
     monkeypatch.setattr(window, "CHUNK_BYTES", 1_700)
-    monkeypatch.setattr(part_worker, "BATCH_BYTES", 4_000)
-    monkeypatch.setattr(part_worker, "_SCANNED_AT_ONCE", 7)
+    monkeypatch.setattr(threshold_reader, "BATCH_BYTES", 4_000)
+    monkeypatch.setattr(part_scanner, "_TRACES_AT_ONCE", 7)
     source = write_lines(tmp_path / "runs.jsonl", *traces)
     pe.export(source, tmp_path / "pairs.jsonl", pe.ExportOptions.dpo_pairs(0.2))
     assert (tmp_path / "pairs.jsonl").read_bytes() == rowwise.export(traces, "dpo", 0.2)

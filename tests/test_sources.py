@@ -15,9 +15,9 @@ import pytest
 import polars_export as pe
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.find import find_sources
+from polars_export.inputs.partition import partition
 from polars_export.inputs.reader import ReadLimits, SourceReader
 from polars_export.sources import json_scan, segments, window
-from polars_export.sources.segments import parts_of
 from polars_export.tables.projection import Projection
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
 
@@ -161,9 +161,10 @@ def test_a_damaged_document_is_refused(
 
 
 def read(sources: object, limits: ReadLimits = ALL) -> Iterator[Chunk]:
-    for part in parts_of(find_sources(sources)):  # type: ignore[arg-type]
+    for part in partition(find_sources(sources)):  # type: ignore[arg-type]
         for segment in part:
-            yield from SourceReader(segment, None, limits).chunks()
+            for _, chunk in SourceReader(segment, None, limits).chunks():
+                yield chunk
 
 
 def decoded(source: Path, limits: ReadLimits) -> tuple[list[str], list[int], str | None]:
@@ -173,7 +174,7 @@ def decoded(source: Path, limits: ReadLimits) -> tuple[list[str], list[int], str
     try:
         for chunk in read(source, limits):
             of_chunk = TraceDecoder(Projection.FULL).decode(chunk)
-            found += [trace.case_id for trace in of_chunk.traces]
+            found += of_chunk.columns.traces["case_id"]
             rejected += [rejected_record.position for rejected_record in of_chunk.rejected]
     except pe.InputError as error:
         return found, rejected, str(error).removeprefix(f"{source}:").lstrip()

@@ -41,8 +41,9 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
     first, second = pe.read_traces(source).to_dicts()
     metrics = [{"evaluator_name": "reward", "value": value, "threshold": 0.5, "details": None} for value in (1.0, 0.5)]
     assert first == {
-        "trace": 0, "source": str(source), "position": 0, "eval_set_id": "set", "case_id": "one",
-        "system_prompt": None, "verdict": "pass",
+        "trace": 0, "input": "eval-results", "source": str(source), "position": 0, "eval_set_id": "set", "case_id": "one",
+        "run": None, "verdict": "pass", "tools": None, "error": None, "extra": None,
+        "system_messages": 0, "user_messages": 0, "closing": [],
         "score": 0.75, "metrics": metrics, "provider": "openai", "model_id": "model", "thinking_level": "off",
         "stop_reason": "stop", "final_response": "Done.", "turns": 2, "duration_seconds": 2.0,
         **{f"{kind}_tokens": count for kind, count in USAGE.items()},
@@ -56,16 +57,16 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
 def test_a_row_of_turns_is_a_turn(source: Path) -> None:
     first, second = pe.read_turns(source).to_dicts()
     assert first == {
-        "trace": 0, "turn": 0, "turn_index": 0, "user_messages": [], "text": "Looking now.", "reasoning": "Let me see.",
+        "trace": 0, "turn": 0, "turn_index": 0, "context": False, "preceding": [], "text": "Looking now.", "reasoning": "Let me see.",
         "tool_calls": [
             {"id": "c1", "name": "look", "arguments": '{"b":1,"a":[true,null,"é"]}'},
             {"id": "c2", "name": "wait", "arguments": "5"},
         ],
         "tool_results": [
-            {"tool_call_id": "c1", "text": "found", "is_error": False},
-            {"tool_call_id": "c2", "text": "gone", "is_error": True},
+            {"tool_call_id": "c1", "name": "look", "text": "found", "is_error": False},
+            {"tool_call_id": "c2", "name": "wait", "text": "gone", "is_error": True},
         ],
-        "tool_result_count": 2, "thinking_blocks": 1, "image_blocks": 1, "extension_blocks": 0, "unknown_blocks": 1,
+        "tool_result_count": 2, "orphan_results": 0, "moved_results": 0, "thinking_blocks": 1, "image_blocks": 1, "extension_blocks": 0, "unknown_blocks": 1,
         "provider": "openai", "model_id": "turn-model", "stop_reason": "tool_use", "error_message": "slow",
         "timestamp": 1_715_770_000, "duration_seconds": 1.5,
         **{f"{kind}_tokens": count for kind, count in USAGE.items()},
@@ -125,11 +126,15 @@ def test_eval_sets_bring_the_prompts() -> None:
         (pe.read_traces(store), pe.read_turns(store)),
         (pe.read_traces(SAMPLE, prompts=store / "sets"), pe.read_turns(SAMPLE, prompts=store / "sets")),
     ):
-        assert traces["system_prompt"][0] == case["system_prompt"]
-        assert turns["user_messages"][0].to_list() == case["user_messages"]
-        assert turns.filter(pl.col("turn") > 0)["user_messages"].list.len().sum() == 0
-        assert turns.filter(pl.col("turn") == 0)["user_messages"].list.len().min() == 1
-    assert pe.read_traces(SAMPLE)["system_prompt"].null_count() == 200
+        assert turns["preceding"][0].to_list() == [
+            {"role": "system", "content": case["system_prompt"], "name": None},
+            *({"role": "user", "content": message, "name": None} for message in case["user_messages"]),
+        ]
+        assert turns.filter(pl.col("turn") > 0)["preceding"].list.len().sum() == 0
+        assert turns.filter(pl.col("turn") == 0)["preceding"].list.len().min() == 2
+        assert traces.select(pl.col("system_messages", "user_messages").min()).row(0) == (1, 1)
+        assert traces["closing"].list.len().sum() == 0
+    assert pe.read_traces(SAMPLE)["system_messages"].sum() == 0
 
 
 def test_batches_are_arrow_tables_that_add_up(monkeypatch: pytest.MonkeyPatch) -> None:

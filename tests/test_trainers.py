@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 import polars_export as pe
 from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
-from polars_export.inputs.eval_results.flatten import flatten
-from polars_export.inputs.reader import objects_chunk
+from polars_export.inputs.eval_results.objects import objects_chunk
 from polars_export.prompts.eval_sets import PROMPTS
 from polars_export.prompts.join import SideInputs
+from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
-from polars_export.tables.tables import Tables
 from polars_export.writers.jsonlines import encode
 from tests import rowwise_trainers
 from tests.builders import call, case_result, result, turn
 from tests.rowwise_trainers import Case
 from tests.strategies import TEXT, case_results
+
+if TYPE_CHECKING:
+    from polars_export.tables.tables import Tables
 
 Json = dict[str, Any]
 
@@ -40,8 +42,9 @@ def prompts(cases: dict[str, Case]) -> pl.DataFrame:
 def tables_of(traces: list[Json], cases: dict[str, Case]) -> Tables:
     decoded = TraceDecoder(Projection.CONVERSATIONS).decode(objects_chunk(traces, 0, "set"))
     assert not decoded.rejected
-    tables = Tables.of(flatten(decoded.traces, Projection.CONVERSATIONS))
-    return Tables(SideInputs(prompts(cases)).join(tables.traces), tables.turns)
+    builder = TableBuilder(Projection.CONVERSATIONS)
+    builder.add(decoded.columns)
+    return SideInputs(prompts(cases)).attach(builder.build())
 
 
 def render(traces: list[Json], cases: dict[str, Case], **options: Any) -> list[Json]:  # noqa: ANN401 - options
@@ -69,7 +72,7 @@ def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dic
         expected = []
         for trace in traces:
             spoken = rowwise_trainers.messages(trace, cases[trace["case_id"]], "trl", reasoning)
-            start = sum(message["role"] in {"system", "user"} for message in spoken)
+            start = rowwise_trainers.prompt_length(spoken)
             record: Json = {"prompt": spoken[:start], "completion": spoken[start:]}
             if name == "kto":
                 record["label"] = True
@@ -141,7 +144,7 @@ def test_openai_takes_no_call_without_its_one_result() -> None:
     assert count([one, two], [result(call_id="2"), result(call_id="1")], more) == 0
     assert count([one, two], [result(call_id="1")], more) == 1
     assert count([one, one], [result(call_id="1"), result(call_id="1")], more) == 1
-    assert count([], [result(call_id="1")], more) == 1
+    assert count([], [result(call_id="1")], more) == 0  # an orphan, which is not rendered
     assert count([one], []) == 0  # nothing follows
 
 

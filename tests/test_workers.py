@@ -19,9 +19,9 @@ import pytest
 import polars_export as pe
 from polars_export.execution import conductor
 from polars_export.inputs.find import find_sources
-from polars_export.pipeline import stages
+from polars_export.inputs.partition import partition
+from polars_export.pipeline.threshold_reader import ThresholdReader
 from polars_export.sources import segments
-from polars_export.sources.segments import parts_of
 from tests import rowwise
 from tests.builders import case_result, turn, write_document, write_lines
 from tests.faults.processes import small_parts_code
@@ -168,7 +168,7 @@ def test_no_more_processes_are_started_than_there_are_parts(store: Path, monkeyp
         monkeypatch.setattr(segments, "PART_BYTES", part_bytes)
         with pytest.raises(KeyboardInterrupt):
             pe.export(store, store.parent / "out.jsonl", pe.ExportOptions(workers=workers), executor=executor)
-    assert asked == [1, 3, len(list(parts_of(find_sources(store))))]
+    assert asked == [1, 3, len(list(partition(find_sources(store))))]
     assert not list(store.parent.glob(".polars-export-*"))
 
 
@@ -261,13 +261,13 @@ def test_a_script_is_not_run_again_by_its_workers_and_need_not_load_polars(tmp_p
 def test_bad_content_below_the_threshold_stops_nothing_and_bad_json_always(
     *, target: str, few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = stages.ThresholdReader.__init__
+    begin = ThresholdReader.__init__
 
-    def decided(qualifying: stages.ThresholdReader, *arguments: Any) -> None:  # noqa: ANN401 - as `ThresholdReader`
+    def decided(qualifying: ThresholdReader, *arguments: Any) -> None:  # noqa: ANN401 - as `ThresholdReader`
         begin(qualifying, *arguments)
-        qualifying._few = few  # noqa: SLF001 - which way is taken cannot be seen from outside
+        qualifying._few_stay = few  # noqa: SLF001 - which way is taken cannot be seen from outside
 
-    monkeypatch.setattr(stages.ThresholdReader, "__init__", decided)
+    monkeypatch.setattr(ThresholdReader, "__init__", decided)
     traces = [case_result(str(number), scores=[number / 10]) for number in range(10)]
     bad_content(traces[2])
     del traces[3]["invocation"]["model"]

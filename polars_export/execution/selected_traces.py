@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from polars_export.errors import SourceError
 from polars_export.execution.part_scanner import LOCATION
 from polars_export.execution.quarantine import raise_first
-from polars_export.pipeline.threshold_reader import BATCH_BYTES
+from polars_export.pipeline import threshold_reader
 from polars_export.sources.random_access import RecordLocation, read_records
 from polars_export.tables.builder import TableBuilder
 
@@ -55,7 +55,7 @@ def _batches(traces: pl.DataFrame) -> Iterator[pl.DataFrame]:
     start = size = 0
     for row, (length, is_end) in enumerate(zip(traces["length"], ends_record.fill_null(value=True), strict=True)):
         size += length
-        if is_end and size >= BATCH_BYTES:
+        if is_end and size >= threshold_reader.BATCH_BYTES:
             yield traces.slice(start, row + 1 - start)
             start, size = row + 1, 0
     if size:

@@ -64,7 +64,8 @@ def select_traces(traces: pl.DataFrame, rules: Sequence[Rule]) -> Selection:
 
 
 def _count(reasons: pl.Series) -> dict[str, int]:
-    return dict(reasons.drop_nulls().value_counts().rows())
+    """Count each reason, in the order in which they first appear."""
+    return dict(reasons.drop_nulls().alias("reason").to_frame().group_by("reason", maintain_order=True).len().rows())
 
 
 def _decide(traces: pl.DataFrame, rows: pl.Series, rule: Rule) -> pl.DataFrame:

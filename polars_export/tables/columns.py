@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 __all__ = ["Columns", "Values", "extend"]
 
 Values: TypeAlias = dict[str, list[Any]]
-"""The values of columns by their names. A column of lists of structs has the lengths of its lists under its name, and
+"""The values of columns by their names. A column of lists of structs has the lengths of its lists under its name and
 the values of a field of all its items under both names with a dot between, such as `tool_calls.id`."""
 
 
