@@ -22,12 +22,13 @@ from polars_export.execution.process_executor import ProcessExecutor
 from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
-from polars_export.options import ExportOptions, Target, TrainingFormat
+from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
 from polars_export.sources.segments import parts_of, raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
+from polars_export.targets import Unit
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
     """
     sources = as_list(sources)
     found = find_sources(sources)
-    joins_prompts = options.target is not Target.REFERENCE
+    joins_prompts = options.target.joins_prompts
     eval_sets = find_eval_set_files(eval_sets_of(sources, options.prompts)) if joins_prompts else []
     return ExportInputs(found, searched_directories(sources, found), eval_sets, options.tools, joins_prompts)
 
@@ -168,7 +169,7 @@ class _Run:
 
     def render(self) -> None:
         """Have all records rendered and written."""
-        if self.job.options.format is TrainingFormat.DPO:
+        if self.job.options.unit is Unit.PAIR:
             self._render_pairs()
         else:
             self._store_side_inputs()

@@ -9,12 +9,12 @@ from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
 from polars_export.inputs.reader import objects_chunk
-from polars_export.options import Target, TrainingFormat
 from polars_export.pipeline.counters import Counters
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.stages import ThresholdReader, paired, prompted
 from polars_export.process import pause_gc
 from polars_export.prompts.side_inputs import load_side_inputs
+from polars_export.targets import Unit
 from polars_export.writers.jsonlines import encode
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def export_in_memory(
     schema = format_.schema(options)
     with pause_gc():
         tables = ThresholdReader(options).of(_chunks(traces, eval_set_id), tally, RaiseFirst())
-        if options.target is not Target.REFERENCE:
+        if options.target.joins_prompts:
             tables = prompted(tables, load_side_inputs(options.prompts, options), options, tally)
-        if options.format is TrainingFormat.DPO:
+        if options.unit is Unit.PAIR:
             tables = paired(tables, options, tally)
         pieces = rendered(tables, options, tally)
         text = b"".join(encode(piece.rendered.records, schema, format_.ABSENT) for piece in pieces)

@@ -27,7 +27,6 @@ from polars_export.formats import record_format
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder
 from polars_export.inputs.reader import ReadLimits, SourceReader
-from polars_export.options import TrainingFormat
 from polars_export.pipeline.card_statistics import CardStatistics
 from polars_export.pipeline.render import rendered
 from polars_export.pipeline.stages import (
@@ -48,6 +47,7 @@ from polars_export.sources.random_access import RecordLocation, StoredSource, re
 from polars_export.sources.stream import is_piped
 from polars_export.tables.projection import Projection
 from polars_export.tables.tables import Tables
+from polars_export.targets import Unit
 from polars_export.writers import file_type_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
 from polars_export.writers.disk import os_errors_reported
@@ -238,7 +238,7 @@ class PartWorker:
 
     def _spool(self, segment: Segment) -> Path | None:
         """Return where a source is kept that must be read twice and cannot be, or only from its beginning."""
-        in_pairs = self._options.format is TrainingFormat.DPO
+        in_pairs = self._options.unit is Unit.PAIR
         return self._job.parts / f"source-{segment.number}" if in_pairs else None
 
     def _eligible(self, rows: ColumnBuilder, places: Sequence[RecordLocation], tally: Counters) -> pl.DataFrame:
@@ -262,7 +262,7 @@ class PartWorker:
         decoder = TraceDecoder(detail)
         for some in _batches(task.places):
             in_files = some.with_row_index("row").sort("source", "offset")
-            rows = ColumnBuilder(detail, sort_arguments=context is None)
+            rows = ColumnBuilder(detail, sort_arguments=self._options.target.sorted_arguments)
             for chunk in read_records(map(RecordLocation._make, in_files.select(*_PLACES).iter_rows()), task.stored):
                 decoded = decoder.decode(chunk)
                 if decoded.rejected and self._options.skips:  # all that were chosen had been checked

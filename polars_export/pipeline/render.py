@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.formats import record_format
-from polars_export.options import TrainingFormat
+from polars_export.targets import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ class RenderedBatch:
 def rendered(tables: Iterable[Tables], options: ExportOptions, tally: Counters) -> Iterator[RenderedBatch]:
     """Yield the records of traces that are to be exported; of pairs, the chosen one stands before the rejected one."""
     format_ = record_format(options)
-    in_pairs = options.format is TrainingFormat.DPO
+    in_pairs = options.unit is Unit.PAIR
     for some in tables:
         made = format_.render(some, options)
         for reason, count in made.dropped.items():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
+from polars_export.choices import MissingPrompt
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.eval_results.flatten import ColumnBuilder
-from polars_export.options import MissingPrompt, Target
 from polars_export.report import DropReason
 from polars_export.selection.pairs import CASE, pairs
 from polars_export.selection.scoring import qualifies, score
@@ -55,7 +55,6 @@ class ThresholdReader:
 
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
-        self._reference = options.target is Target.REFERENCE
         self._detail = projection_of(options)
         self._in_full = TraceDecoder(self._detail)
         self._in_outline = TraceDecoder(Projection.CHOICE)
@@ -63,7 +62,7 @@ class ThresholdReader:
 
     def of(self, chunks: Iterable[Chunk], tally: Counters, rejects: Rejects) -> Iterator[Tables]:
         """Yield the qualifying traces of some chunks."""
-        rows = ColumnBuilder(self._detail, sort_arguments=self._reference)
+        rows = ColumnBuilder(self._detail, sort_arguments=self._options.target.sorted_arguments)
         size = 0
         for chunk in chunks:
             tally.traces_read += len(chunk.spans)
@@ -136,8 +135,8 @@ def _without(decoded: Decoded, positions: set[int]) -> Decoded:
 
 
 def projection_of(options: ExportOptions) -> Projection:
-    """Return the level of detail that the records of a target need."""
-    return Projection.RECORDS if options.target is Target.REFERENCE else Projection.CONVERSATIONS
+    """Return the level of detail that the records need."""
+    return options.target_format.projection
 
 
 def scored(rows: ColumnBuilder) -> pl.DataFrame:
@@ -191,11 +190,11 @@ def _take_pairs(tables: Tables, sides: pl.DataFrame) -> Iterator[Tables]:
 def filter_by_margin(sides: pl.DataFrame, options: ExportOptions, tally: Counters) -> pl.DataFrame:
     """Return the cases of which a pair is made, and count the traces of the others and those between best and worst.
 
-    But for the reference, which takes any two runs, their scores must differ, and by no less than the minimum margin.
+    Where the target's pairs need a margin, their scores must differ, and by no less than the minimum margin.
     """
     single = sides["runs"] == 1
     tied = near = single & False
-    if options.target is not Target.REFERENCE:
+    if options.target.pairs_need_margin:
         tied = ~single & (sides["margin"] <= 0)
         near = ~single & ~tied & (sides["margin"] < options.min_margin)
     tally.drop(DropReason.SINGLE_RUN, int(single.sum()))

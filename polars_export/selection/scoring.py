@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.options import Target
-
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
 
@@ -31,6 +29,6 @@ def qualifies(options: ExportOptions) -> pl.Expr:
     The reference holds its threshold in single precision, so that a score of exactly 0.8 fails a threshold of 0.8.
     """
     threshold = pl.lit(options.quality_threshold)
-    if options.target is Target.REFERENCE:
+    if options.target.single_precision:
         threshold = threshold.cast(pl.Float32).cast(pl.Float64)
     return pl.col("score") >= threshold
