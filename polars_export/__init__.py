@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from polars_export.choices import TrainingFormat
     from polars_export.errors import (
         BadRecordError,
         ExportError,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     )
     from polars_export.execution.conductor import export
     from polars_export.execution.read import Batch, iter_batches, read, read_traces, read_turns
-    from polars_export.options import ExportOptions, Target, TrainingFormat
+    from polars_export.options import ExportOptions
     from polars_export.report import DropReason, ExportReport
     from polars_export.reporter import (
         Artifact,
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
     from polars_export.selection.rule import Rule, Scope
     from polars_export.tables.schema import TRACES, TURNS, Column
     from polars_export.tables.tables import Tables
+    from polars_export.targets import Target
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "polars_export.choices": ("TrainingFormat",),
     "polars_export.errors": (
         "BadRecordError",
         "ExportError",
@@ -57,7 +60,7 @@ _HOMES = {
         "SourceError",
         "WorkerError",
     ),
-    "polars_export.options": ("ExportOptions", "Target", "TrainingFormat"),
+    "polars_export.options": ("ExportOptions",),
     "polars_export.execution.conductor": ("export",),
     "polars_export.execution.read": ("Batch", "iter_batches", "read", "read_traces", "read_turns"),
     "polars_export.report": ("ExportReport", "DropReason"),
@@ -74,6 +77,7 @@ _HOMES = {
     "polars_export.selection.rule": ("Rule", "Scope"),
     "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
     "polars_export.tables.tables": ("Tables",),
+    "polars_export.targets": ("Target",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

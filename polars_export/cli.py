@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from polars_export import __version__
+from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning
 from polars_export.errors import ExportError
-from polars_export.options import (
-    Arguments,
-    ExportOptions,
-    FileType,
-    MissingPrompt,
-    OnError,
-    Reasoning,
-    Target,
-    TrainingFormat,
-)
+from polars_export.options import ExportOptions
 from polars_export.process import STOP_SIGNALS, end, without_numpy
+from polars_export.targets import DEFAULT_TARGET, format_names, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +45,7 @@ def _choice(enum: type[StrEnum]) -> click.Choice[str]:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--format",
-    type=_choice(TrainingFormat),
+    type=click.Choice(format_names()),
     required=True,
     help="chatml, sharegpt: a conversation per trace; dpo: the best and the worst run of every case; kto: a labelled "
     "completion per trace; prompt-completion: a completion per trace.",
@@ -64,7 +57,14 @@ def _choice(enum: type[StrEnum]) -> click.Choice[str]:
     help="A .jsonl, .jsonl.gz, .jsonl.zst or .parquet file; - for standard output; or a directory, which becomes a "
     "dataset repository.",
 )
-@click.option("--target", type=_choice(Target), default="reference", show_default=True, help="Who reads the records.")
+@click.option(
+    "--target",
+    type=click.Choice(list(targets())),
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Trainer to write for, with its formats: "
+    + "; ".join(f"{name} ({', '.join(target.offered)})" for name, target in targets().items()),
+)
 @click.option(
     "--quality-threshold", type=float, default=0.0, show_default=True, metavar="X", help="Lowest score that qualifies."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.options import Reasoning, Target
+from polars_export.choices import Reasoning
 from polars_export.tables.nested import parent_rows
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
     results = turns["tool_results"].list.len()
     ends_in_results = turns["last"] & (results > 0)
     turns = _filled(turns, traces["final"], turns["last"] & ~ends_in_results)
-    if _inline(options):
+    if options.written_reasoning is Reasoning.THINK:
         thought = pl.format("<think>{}</think>{}", "reasoning", "text")
         turns = turns.with_columns(
             text=pl.when(pl.col("reasoning").is_not_null()).then(thought).otherwise("text"),
@@ -182,14 +182,8 @@ def _filled(turns: pl.DataFrame, final: pl.Series, may_fill: pl.Series) -> pl.Da
     return turns.with_columns(text=pl.when(fills).then(of_trace).otherwise("text"))
 
 
-def _inline(options: ExportOptions) -> bool:
-    return options.target is Target.LLAMAFACTORY or (
-        options.reasoning is Reasoning.THINK and options.target is not Target.OPENAI
-    )
-
-
 def _reasoning(options: ExportOptions) -> pl.Expr:
-    dropped = options.target is Target.OPENAI or (options.reasoning is Reasoning.DROP and not _inline(options))
+    dropped = options.written_reasoning is Reasoning.DROP
     return pl.lit(None, dtype=pl.String) if dropped else pl.col("reasoning")
 
 

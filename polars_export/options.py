@@ -1,113 +1,28 @@
-"""What a user can ask for: formats, targets and the options of one export, validated once."""
+"""The options of one export, validated once."""
 
 from __future__ import annotations
 
 import difflib
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, TrainingFormat
 from polars_export.errors import FormatNotImplementedError, OptionError
+from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from polars_export.selection.rule import Rule
+    from polars_export.targets import Format
 
-__all__ = [
-    "OFFERED",
-    "Arguments",
-    "ExportOptions",
-    "FileType",
-    "MissingPrompt",
-    "OnError",
-    "Reasoning",
-    "Target",
-    "TrainingFormat",
-]
+__all__ = ["ExportOptions"]
 
-
-class TrainingFormat(StrEnum):
-    """The record formats; the reference's names (`chat_ml_sft`, `dpo_pairs`, `share_gpt`) are accepted as values."""
-
-    CHATML = "chatml"
-    DPO = "dpo"
-    SHAREGPT = "sharegpt"
-    KTO = "kto"
-    PROMPT_COMPLETION = "prompt-completion"
-
-    @classmethod
-    def _missing_(cls, value: object) -> TrainingFormat | None:
-        return _REFERENCE_NAMES.get(value) if isinstance(value, str) else None
-
-
-_REFERENCE_NAMES = {
-    "chat_ml_sft": TrainingFormat.CHATML,
-    "dpo_pairs": TrainingFormat.DPO,
-    "share_gpt": TrainingFormat.SHAREGPT,
-}
-
-
-class Target(StrEnum):
-    """Who reads the records."""
-
-    REFERENCE = "reference"
-    TRL = "trl"
-    OPENAI = "openai"
-    LLAMAFACTORY = "llamafactory"
-
-
-OFFERED: dict[Target, tuple[TrainingFormat, ...]] = {
-    Target.REFERENCE: (TrainingFormat.CHATML, TrainingFormat.DPO, TrainingFormat.SHAREGPT),
-    Target.TRL: (
-        TrainingFormat.CHATML,
-        TrainingFormat.DPO,
-        TrainingFormat.KTO,
-        TrainingFormat.PROMPT_COMPLETION,
-    ),
-    Target.OPENAI: (TrainingFormat.CHATML, TrainingFormat.DPO),
-    Target.LLAMAFACTORY: (TrainingFormat.SHAREGPT, TrainingFormat.DPO, TrainingFormat.KTO),
-}
-"""The formats that each target has records of."""
-
-
-class MissingPrompt(StrEnum):
-    """What becomes of a trace for which no user's message is known."""
-
-    ERROR = "error"
-    SKIP = "skip"
-    KEEP = "keep"
-
-
-class Reasoning(StrEnum):
-    """Where the thinking blocks go: a field of their own, `<think>` before the text, or nowhere."""
-
-    FIELD = "field"
-    THINK = "think"
-    DROP = "drop"
-
-
-class FileType(StrEnum):
-    """What the shards of a dataset repository are."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-class Arguments(StrEnum):
-    """How tool-call arguments and tool definitions are written for the target trl."""
-
-    OBJECT = "object"
-    STRING = "string"
-
-
-class OnError(StrEnum):
-    """What a record that cannot be used does: stop the export, or be left out, counted and set aside."""
-
-    FAIL = "fail"
-    SKIP = "skip"
+__all__ = ["ExportOptions"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -142,7 +57,7 @@ class ExportOptions:
         FormatNotImplementedError: The target has no record of this format.
     """
 
-    format: TrainingFormat
+    format: TrainingFormat | str
     target: Target
     quality_threshold: float
     include_metadata: bool
@@ -168,7 +83,7 @@ class ExportOptions:
         self,
         format: TrainingFormat | str = TrainingFormat.CHATML,  # noqa: A002 - the reference's name for it
         *,
-        target: Target | str = Target.REFERENCE,
+        target: Target | str = DEFAULT_TARGET,
         quality_threshold: float = 0.0,
         include_metadata: bool = True,
         prompts: str | Iterable[str] = (),
@@ -190,8 +105,8 @@ class ExportOptions:
         rules: Iterable[Rule] = (),
     ) -> None:
         set_once = object.__setattr__  # the dataclass is frozen
-        set_once(self, "format", _member(TrainingFormat, "format", format))
-        set_once(self, "target", _member(Target, "target", target))
+        set_once(self, "target", _target("target", target))
+        set_once(self, "format", _format("format", format, self.target))
         set_once(self, "quality_threshold", _finite("quality_threshold", quality_threshold))
         set_once(self, "include_metadata", include_metadata)
         set_once(self, "prompts", (prompts,) if isinstance(prompts, str) else tuple(prompts))
@@ -216,24 +131,25 @@ class ExportOptions:
 
     def as_dict(self) -> dict[str, object]:
         """Return the options that decide on the output as JSON values, by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _OF_THE_RUN}
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _OF_THE_RUN}
+        return values | {"target": self.target.name}
 
     def _check_together(self) -> None:
         """Refuse what the format or target would silently ignore."""
-        if self.format not in OFFERED[self.target]:
-            raise FormatNotImplementedError(self.format, self.target, OFFERED[self.target])
-        reference = self.target is Target.REFERENCE
-        if reference and (self.prompts or self.tools):
+        target = self.target
+        if self.format not in target.offered:
+            raise FormatNotImplementedError(self.format, target.name, target.offered)
+        if not target.joins_prompts and (self.prompts or self.tools):
             option = "prompts" if self.prompts else "tools"
             raise OptionError(
-                option, "the records of target reference hold neither prompts nor tools; choose --target trl"
+                option, f"the records of target {target} hold neither prompts nor tools; choose --target trl"
             )
-        if self.min_margin and (reference or self.format is not TrainingFormat.DPO):
+        if self.min_margin and not (target.pairs_need_margin and self.unit is Unit.PAIR):
             raise OptionError("min_margin", "is for the format dpo of targets other than reference")
-        if self.label_threshold is not None and self.format is not TrainingFormat.KTO:
+        if self.label_threshold is not None and not self.target_format.labelled:
             raise OptionError("label_threshold", "is for the format kto")
-        if self.arguments is Arguments.STRING and self.target is not Target.TRL:
-            raise OptionError("arguments", f"is for target trl; the records of {self.target} fix it")
+        if self.arguments is Arguments.STRING and len(target.arguments) == 1:
+            raise OptionError("arguments", f"is for target trl; the records of {target} fix it")
         if not 0 <= self.test_fraction < 1:
             raise OptionError("test_fraction", f"expected a number from 0 up to 1, found {self.test_fraction}")
         if self.workers < 0:
@@ -244,7 +160,23 @@ class ExportOptions:
     @property
     def looks_across(self) -> bool:
         """Whether it depends on other traces what becomes of a trace."""
-        return self.format is TrainingFormat.DPO or any(rule.scope > 0 for rule in self.rules)
+        return self.unit is not Unit.TRACE or any(rule.scope > 0 for rule in self.rules)
+
+    @property
+    def target_format(self) -> Format:
+        """What the target says of the format."""
+        return self.target.format(self.format)
+
+    @property
+    def unit(self) -> Unit:
+        """What a record is made of."""
+        return self.target_format.unit
+
+    @property
+    def written_reasoning(self) -> Reasoning:
+        """Where reasoning goes: as asked for, if the target can."""
+        ways = self.target.reasoning
+        return self.reasoning if self.reasoning in ways else ways[0]
 
     @property
     def skips(self) -> bool:
@@ -299,6 +231,26 @@ def _member(enum: type[_Member], option: str, value: str) -> _Member:
     try:
         return enum(value)
     except ValueError:
-        near = difflib.get_close_matches(str(value), list(enum), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise OptionError(option, f"expected one of {', '.join(enum)}, found {value!r}{hint}") from None
+        raise OptionError(option, _expected_one_of(list(enum), value)) from None
+
+
+def _target(option: str, value: Target | str) -> Target:
+    if isinstance(value, Target):
+        return value
+    if value not in targets():
+        raise OptionError(option, _expected_one_of(list(targets()), value))
+    return targets()[value]
+
+
+def _format(option: str, value: str, target: Target) -> TrainingFormat | str:
+    """Return a member of `TrainingFormat` or the name of another format that the target offers."""
+    with suppress(ValueError):
+        return TrainingFormat(value)
+    if value in target.offered:
+        return value
+    raise OptionError(option, _expected_one_of(format_names(), value))
+
+
+def _expected_one_of(names: Sequence[str], value: object) -> str:
+    near = difflib.get_close_matches(str(value), names, n=1)
+    return f"expected one of {', '.join(names)}, found {value!r}" + (f"; did you mean {near[0]}?" if near else "")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
+from polars_export.choices import TrainingFormat
 from polars_export.errors import BadRecordError
 from polars_export.execution.in_memory import export_in_memory
 from polars_export.inputs.eval_results.decoder import check_case_result
-from polars_export.options import ExportOptions, TrainingFormat
+from polars_export.options import ExportOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

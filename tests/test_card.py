@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from markdown_it import MarkdownIt
 
+from polars_export.targets import targets
 from polars_export.writers.card import CardFacts, Turns, features, render_card
 from polars_export.writers.dataset_repository import Plan, Shard
 from tests.outputs import open_records
@@ -85,6 +86,7 @@ HOSTILE = [
 
 def card(schema: pa.Schema = SCHEMA, shards: Sequence[Shard] = SHARDS, **told: Any) -> str:  # noqa: ANN401 - any field
     given: dict[str, Any] = {"title": "airline", "format_name": "chatml", "target": "trl"}
+    given["usage"] = targets()[str(told.get("target", "trl"))].usage
     counts = {"traces_read": 2_000, "exported": 1_502}
     return render_card(CardFacts(**{**given, **counts, "schema": schema, "shards": shards, **told}))
 

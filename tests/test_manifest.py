@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from polars_export.formats.llamafactory.dataset_info import dataset_files
 from polars_export.writers.dataset_repository import Plan, Shard
-from polars_export.writers.manifest import render_dataset_info, render_manifest
+from polars_export.writers.manifest import render_manifest
 from tests.outputs import open_records
 from tests.test_card import card, load
 
@@ -67,23 +68,18 @@ def test_a_path_that_is_no_text_does_not_spoil_the_manifest() -> None:
     assert json.loads(text.encode("utf-8"))["sources"][0]["path"] == "a?\n\"b'.jsonl"
 
 
+def columns_of(format_name: str) -> dict[str, str]:
+    entry = json.loads(dataset_files(format_name, ["train"])["dataset_info.json"])["train"]
+    assert entry.get("ranking", False) == (format_name == "dpo")
+    columns: dict[str, str] = entry["columns"]
+    return columns
+
+
 def test_ranking_data_and_labels_are_named() -> None:
-    pairs = json.loads(render_dataset_info("dpo", ["train"], has_system=False, has_tools=True))
-    assert pairs["train"]["ranking"] is True
-    assert pairs["train"]["columns"] == {
-        "messages": "conversations",
-        "chosen": "chosen",
-        "rejected": "rejected",
-        "tools": "tools",
-    }
-    labels = json.loads(render_dataset_info("kto", ["train"], has_system=True, has_tools=False))
-    assert labels["train"]["columns"] == {"messages": "conversations", "kto_tag": "kto_tag", "system": "system"}
-    assert "ranking" not in labels["train"]
-
-
-def test_a_format_that_llama_factory_does_not_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="LLaMA-Factory has no format chatml"):
-        render_dataset_info("chatml", ["train"], has_system=True, has_tools=True)
+    common = {"messages": "conversations", "system": "system", "tools": "tools"}
+    assert columns_of("sharegpt") == common
+    assert columns_of("dpo") == common | {"chosen": "chosen", "rejected": "rejected"}
+    assert columns_of("kto") == common | {"kto_tag": "kto_tag"}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
@@ -91,7 +87,7 @@ def test_each_entry_loads_its_split_of_the_folder_as_llama_factory_does(tmp_path
     message = pa.struct({"from": pa.string(), "value": pa.string()})
     schema = pa.schema({"conversations": pa.list_(message), "system": pa.string(), "tools": pa.string()})
     folder = tmp_path / "out"
-    info_text = render_dataset_info("sharegpt", ["train", "test"], has_system=True, has_tools=True)
+    info_text = dataset_files("sharegpt", ["train", "test"])["dataset_info.json"]
     with open_records(folder, schema, Plan("parquet", 1, overwrite=False)) as writer:
         for split, count in (("train", 3), ("test", 2)):
             rows = [{"conversations": [{"from": "human", "value": f"{split}{row}"}]} for row in range(count)]

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 import polars_export as pe
-from polars_export.options import OFFERED
+from polars_export.targets import targets
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
     options = pe.ExportOptions()
-    assert (options.format, options.target) == (pe.TrainingFormat.CHATML, pe.Target.REFERENCE)
+    assert options.format == pe.TrainingFormat.CHATML
+    assert options.target == "reference"
     assert (options.quality_threshold, options.include_metadata) == (0.0, True)
 
 
@@ -51,14 +52,14 @@ def test_options_cannot_be_changed_but_replaced() -> None:
     assert dataclasses.replace(options, format=pe.TrainingFormat.DPO) == pe.ExportOptions.dpo_pairs(0.5)
 
 
-@pytest.mark.parametrize("target", pe.Target)
+@pytest.mark.parametrize("target", targets().values(), ids=str)
 def test_a_format_that_the_target_lacks_names_what_it_offers(target: pe.Target) -> None:
-    lacking = [name for name in pe.TrainingFormat if name not in OFFERED[target]]
+    lacking = [name for name in pe.TrainingFormat if name not in target.offered]
     assert lacking
     for name in lacking:
         with pytest.raises(pe.FormatNotImplementedError, match=f"{name} is not implemented for target {target}") as e:
             pe.ExportOptions(name, target=target)
-        assert e.value.offered == OFFERED[target]
+        assert e.value.offered == target.offered
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from polars_export.choices import TrainingFormat
 from polars_export.cli import cli, main
-from polars_export.options import OFFERED, TrainingFormat
+from polars_export.targets import targets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ CELLS = re.findall(r"^<!-- record: (\S+) (\S+) -->$", README, re.MULTILINE)
 
 
 def test_a_record_of_every_cell_is_shown() -> None:
-    assert sorted(CELLS) == sorted((target, name) for target, names in OFFERED.items() for name in names)
+    assert sorted(CELLS) == sorted((name, format_) for name, target in targets().items() for format_ in target.offered)
 
 
 @pytest.mark.parametrize(("target", "name"), CELLS)

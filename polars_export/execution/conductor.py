@@ -23,7 +23,7 @@ from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
-from polars_export.options import ExportOptions, Target
+from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
@@ -139,7 +139,7 @@ def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
     """
     sources = as_list(sources)
     found = find_sources(sources)
-    joins_prompts = options.target is not Target.REFERENCE
+    joins_prompts = options.target.joins_prompts
     eval_sets = find_eval_set_files(eval_sets_of(sources, options.prompts)) if joins_prompts else []
     return ExportInputs(found, searched_directories(sources, found), eval_sets, options.tools, joins_prompts)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.options import Target, TrainingFormat
 from polars_export.selection.case_key import case_hash
+from polars_export.targets import Unit
 from polars_export.writers.card import CardFacts, Turns, render_card
-from polars_export.writers.manifest import render_dataset_info, render_manifest
+from polars_export.writers.manifest import render_manifest
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -63,8 +63,8 @@ def _share(case: tuple[str | None, str], seed: int) -> float:
 
 
 def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
-    """Return the texts of the card, the manifest and, for LLaMA-Factory, `dataset_info.json`, by the file's name."""
-    report = facts.report
+    """Return the texts of the card, the manifest and the target's own files, by the file's name."""
+    report, splits = facts.report, list(dict.fromkeys(shard.split for shard in facts.shards))
     counts: dict[str, int | dict[str, int]] = {
         "traces_read": report.traces_read,
         "exported": report.exported,
@@ -80,10 +80,8 @@ def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding)
         timings={"seconds": report.seconds},
     )
     texts = {"README.md": render_card(_card_facts(facts, options, encoding)), "manifest.json": manifest}
-    if options.target is Target.LLAMAFACTORY:
-        splits = list(dict.fromkeys(shard.split for shard in facts.shards))
-        info = render_dataset_info(options.format.value, splits, has_system=True, has_tools=True)
-        texts["dataset_info.json"] = info
+    if options.target.dataset_files:
+        texts |= options.target.dataset_files(options.format, splits)
     return texts
 
 
@@ -91,8 +89,8 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
     report, statistics = facts.report, facts.statistics
     return CardFacts(
         title=os.path.basename(os.path.abspath(report.output)),  # noqa: PTH100, PTH119 - a name, no file
-        format_name=options.format.value,
-        target=options.target.value,
+        format_name=options.format,
+        target=options.target.name,
         schema=encoding.schema,
         shards=facts.shards,
         traces_read=report.traces_read,
@@ -105,16 +103,17 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         models=dict(statistics.models),
         turns=Turns.of(statistics.turns),
         sample=statistics.sample,
+        usage=options.target.usage,
     )
 
 
 def _selection(options: ExportOptions) -> list[str]:
     sentences = [f"A trace qualifies with a score of at least {options.quality_threshold}."]
-    if options.format is TrainingFormat.DPO:
+    if options.unit is Unit.PAIR:
         sentences.append("Chosen is the best qualifying trace of a case, rejected the worst.")
         if options.min_margin:
             sentences.append(f"Their scores differ by at least {options.min_margin}.")
-    if options.format is TrainingFormat.KTO:
+    if options.target_format.labelled:
         limit = options.label_threshold
         rule = "its verdict is `pass`" if limit is None else f"its score is at least {limit}"
         sentences.append(f"A completion is a good one if {rule}.")

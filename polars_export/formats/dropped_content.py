@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from polars_export.choices import Reasoning
+from polars_export.tables.projection import Projection
+
 if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
-__all__ = ["CALLS", "REASONING", "RESULTS", "count_dropped"]
+__all__ = ["count_dropped"]
 
-CALLS = {"tool calls": pl.col("tool_calls").list.len()}
-REASONING = {"reasoning blocks": pl.col("thinking_blocks")}
-RESULTS = {"tool results": pl.col("tool_result_count")}
-_NOWHERE = {
+_REASONING = {"reasoning blocks": pl.col("thinking_blocks")}
+_IGNORED_BY_SOME = {"tool results": pl.col("tool_result_count"), "tool calls": pl.col("tool_calls").list.len()}
+_IGNORED_BY_ALL = {
     "images": pl.col("image_blocks"),
     "extensions": pl.col("extension_blocks"),
     "unknown blocks": pl.col("unknown_blocks"),
@@ -24,10 +27,11 @@ _NOWHERE = {
 _RESULTS_ELSEWHERE = {"orphan results": pl.col("orphan_results"), "moved results": pl.col("moved_results")}
 
 
-def count_dropped(tables: Tables, **kinds: pl.Expr) -> dict[str, int]:
-    """Return how many images, extensions and unknown blocks the traces hold, and how much of the kinds given."""
-    counted = kinds | _NOWHERE
-    if "orphan_results" in tables.turns.columns:
-        counted |= _RESULTS_ELSEWHERE
-    sums = tables.turns.select(**{name: column.sum() for name, column in counted.items()})
+def count_dropped(tables: Tables, options: ExportOptions) -> dict[str, int]:
+    """Return how many blocks, calls and results of the traces have no place in their records, by kind."""
+    ignored = {kind: _IGNORED_BY_SOME[kind] for kind in options.target_format.ignores}
+    kinds = (_REASONING if options.written_reasoning is Reasoning.DROP else {}) | ignored | _IGNORED_BY_ALL
+    if options.target_format.projection >= Projection.CONVERSATIONS:
+        kinds |= _RESULTS_ELSEWHERE
+    sums = tables.turns.select(**{name: column.sum() for name, column in kinds.items()})
     return {name: count for name, count in sums.row(0, named=True).items() if count}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.options import Arguments, Reasoning, Target
+from polars_export.choices import Arguments, Reasoning
 from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def tools_type(options: ExportOptions) -> pa.DataType:
 
 def message_type(options: ExportOptions) -> pa.DataType:
     """Return the type of a message."""
-    arguments = pa.string() if options.target is Target.OPENAI else json_type(options)
+    arguments = json_type(options) if Arguments.OBJECT in options.target.arguments else pa.string()
     function = pa.struct({"name": pa.string(), "arguments": arguments})
     call = pa.struct({"id": pa.string(), "type": pa.string(), "function": function})
     fields = {"role": pa.string(), "content": pa.string()}
     if _has_reasoning(options):
         fields["reasoning_content"] = pa.string()
     fields |= {"tool_calls": pa.list_(call), "tool_call_id": pa.string()}
-    if options.target is not Target.OPENAI:  # which documents no name of tool messages
+    if options.target.tool_names:
         fields["name"] = pa.string()
     return pa.struct(fields)
 
@@ -55,14 +55,14 @@ def message_lists(tables: Tables, messages: pl.DataFrame, options: ExportOptions
     """
     calls = _tool_calls(tables, messages["turn"])
     content = messages["content"]
-    if options.target is Target.OPENAI:  # omits the content of a call without text
+    if not options.target.empty_content:
         silent = (content == "") & pl.Series(calls.is_valid())
         content = messages.select(pl.when(silent).then(None).otherwise("content").alias("content")).to_series()
     fields = {"role": arrow(_ROLES.gather(messages["role"])), "content": arrow(content)}
     if _has_reasoning(options):
         fields["reasoning_content"] = arrow(messages["reasoning"])
     fields |= {"tool_calls": calls, "tool_call_id": arrow(messages["tool_call_id"])}
-    if options.target is not Target.OPENAI:
+    if options.target.tool_names:
         fields["name"] = arrow(messages["name"])
     counts = messages.group_by("row").len()
     lengths = pl.select(row=pl.int_range(len(tables))).join(counts, on="row", how="left", maintain_order="left")["len"]
@@ -78,7 +78,7 @@ def tools_column(tables: Tables) -> pa.Array:
 
 
 def _has_reasoning(options: ExportOptions) -> bool:
-    return options.target is Target.TRL and options.reasoning is Reasoning.FIELD
+    return options.written_reasoning is Reasoning.FIELD
 
 
 def _tool_calls(tables: Tables, turn_of_message: pl.Series) -> pa.ListArray:

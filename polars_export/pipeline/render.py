@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
+from polars_export.choices import MissingPrompt
 from polars_export.formats import record_format
-from polars_export.options import MissingPrompt, TrainingFormat
 from polars_export.pipeline.counters import Counters
 from polars_export.report import DropReason
 from polars_export.selection.decide import keep_traces
 from polars_export.selection.rule import CASE
+from polars_export.targets import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,20 +33,20 @@ class RenderedBatch:
     Attributes:
         tables: The traces; those of one record follow each other.
         rendered: Their records.
-        unit: How many traces make a record.
+        unit: What a record is made of.
         counters: What became of the traces.
     """
 
     tables: Tables
     rendered: Rendered
-    unit: int
+    unit: Unit
     counters: Counters
 
     def exported_traces(self) -> pl.DataFrame:
         """Return the traces that are in the records; of a pair both."""
         rows = self.rendered.rows
-        if self.unit > 1:
-            rows = pl.concat([rows + place for place in range(self.unit)]).sort()
+        if self.unit is Unit.PAIR:
+            rows = pl.concat([rows, rows + 1]).sort()
         return self.tables.traces[rows]
 
 
@@ -58,7 +59,7 @@ def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
     counters.exported = len(tables) - sum(rendered.dropped.values())
     counters.records = rendered.records.num_rows
     counters.dropped_content.update(rendered.dropped_content)
-    return RenderedBatch(tables, rendered, 2 if options.format is TrainingFormat.DPO else 1, counters)
+    return RenderedBatch(tables, rendered, options.unit, counters)
 
 
 def keep_prompted(tables: Tables, rules: Sequence[Rule], options: ExportOptions) -> tuple[Tables, Counters]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from polars_export.inputs.decoders import Decoders
 from polars_export.inputs.decoding import decode_with_headroom
-from polars_export.options import Target
 from polars_export.pipeline.counters import Counters
 from polars_export.report import DropReason
 from polars_export.selection.decide import keep_traces
@@ -34,9 +33,8 @@ as the work on some hundred turns, and a batch takes about fifty calls."""
 
 def record_decoders(options: ExportOptions, least: Projection = Projection.SELECTION) -> Decoders:
     """Return the decoders to the columns that the records of a target need, and those of a projection."""
-    is_reference = options.target is Target.REFERENCE
-    projection = Projection.RECORDS if is_reference else Projection.CONVERSATIONS
-    return Decoders(max(projection, least), sort_arguments=is_reference)
+    projection = max(options.target_format.projection, least)
+    return Decoders(projection, sort_arguments=options.target.sorted_arguments)
 
 
 class RejectSink(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from polars_export.options import MissingPrompt, Target, TrainingFormat
+from polars_export.choices import MissingPrompt
 from polars_export.selection.pairs import BestWorstPairs
 from polars_export.selection.prompted import Prompted
 from polars_export.selection.rule import Scope
 from polars_export.selection.threshold import Threshold
+from polars_export.targets import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,14 +38,14 @@ def rules_of(options: ExportOptions) -> Rules:
     """Return the rules that options ask for, and those that they bring."""
     each: list[Rule] = []
     if options.quality_threshold is not None:
-        each.append(Threshold(options.quality_threshold, single_precision=options.target is Target.REFERENCE))
+        each.append(Threshold(options.quality_threshold, single_precision=options.target.single_precision))
     each += (rule for rule in options.rules if rule.scope is Scope.TRACE)
     prompted: list[Rule] = []
-    if options.target is not Target.REFERENCE:
+    if options.target.joins_prompts:
         prompted.append(Prompted(keep_without=options.missing_prompt is MissingPrompt.KEEP))
     across: list[Rule] = [rule for rule in options.rules if rule.scope is not Scope.TRACE]
-    if options.format is TrainingFormat.DPO:
-        across.append(BestWorstPairs(options.min_margin, allow_ties=options.target is Target.REFERENCE))
+    if options.unit is Unit.PAIR:
+        across.append(BestWorstPairs(options.min_margin, allow_ties=not options.target.pairs_need_margin))
     return Rules(tuple(each), tuple(prompted), tuple(across))
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from polars_export.targets import UsageGuide
     from polars_export.writers.dataset_repository import Shard
 
 __all__ = ["CardFacts", "Turns", "features", "render_card"]
@@ -42,9 +43,6 @@ _HARMLESS = re.compile(r"[A-Za-z0-9]+([ _-]?[A-Za-z0-9]+)*")
 _MARKUP = re.compile(r"([!#$&*+\-/:<>@\[\\\]^_`{|}~])")
 
 _FOLDER = "path/to/this/folder"
-
-_TRAINERS = {"chatml": "SFT", "prompt-completion": "SFT", "dpo": "DPO", "kto": "KTO"}
-_STAGES = {"sharegpt": "sft", "dpo": "dpo", "kto": "kto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,7 @@ class CardFacts:
         models: Number of exported traces of each model.
         turns: Turns of the exported traces.
         sample: One record as JSON.
+        usage: Says how to train with the data.
         schema: The columns of a record.
         shards: The files, in order.
     """
@@ -104,6 +103,7 @@ class CardFacts:
     models: Mapping[str, int] = field(default_factory=dict)
     turns: Turns | None = None
     sample: str | None = None
+    usage: UsageGuide | None = None
 
 
 def render_card(facts: CardFacts) -> str:
@@ -304,20 +304,8 @@ def _use(facts: CardFacts) -> Iterator[str]:
     newest = " (`arguments` are objects: `datasets` 4.7 or newer)" if "arrow.json" in str(facts.schema) else ""
     yield f"Load it from this folder, or by its name once it is on the hub{newest}:"
     yield _python("from datasets import load_dataset", "", f'data = load_dataset("{_FOLDER}", split="{split}")')
-    if facts.target == "trl" and facts.format_name in _TRAINERS:
-        kind = _TRAINERS[facts.format_name]
-        yield "Train with TRL:"
-        yield _python(
-            f"from trl import {kind}Config, {kind}Trainer",
-            "",
-            f'settings = {kind}Config(output_dir="model")',
-            f'{kind}Trainer(model="Qwen/Qwen3-0.6B", args=settings, train_dataset=data).train()',
-        )
-    if facts.target == "llamafactory" and facts.format_name in _STAGES:
-        yield "Train with LLaMA-Factory: `dataset_info.json` names a dataset for each split."
-        yield f"```yaml\nstage: {_STAGES[facts.format_name]}\ndataset_dir: {_FOLDER}\ndataset: {split}\n```"
-    if facts.target == "openai":
-        yield "OpenAI's fine-tuning takes the JSON lines under `data/` as they are: export with `--file-type jsonl`."
+    if facts.usage:
+        yield from facts.usage(facts.format_name, _FOLDER, split)
 
 
 def _python(*lines: str) -> str:

@@ -1,4 +1,4 @@
-"""What a program reads beside the data: the account of the export, and LLaMA-Factory's entry for the folder."""
+"""The manifest: what a program reads of an export beside its data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from polars_export.writers.dataset_repository import Shard
 
-__all__ = ["render_dataset_info", "render_manifest", "versions"]
+__all__ = ["render_manifest", "versions"]
 
 _PACKAGES = ("polars-export", "polars", "pyarrow", "msgspec")
 
@@ -40,29 +40,6 @@ def render_manifest(
         "timings": {name: round(seconds, 3) for name, seconds in sorted(timings.items())},
     }
     return _json(manifest)
-
-
-def render_dataset_info(format_name: str, splits: Sequence[str], *, has_system: bool, has_tools: bool) -> str:
-    """Return `dataset_info.json`: with the folder as its `dataset_dir`, LLaMA-Factory knows a dataset for each split.
-
-    `script_url` is joined to `dataset_dir` and given to `load_dataset`, which reads the card and so keeps the splits
-    apart; `file_name: data` would mix them (LLaMA-Factory, `src/llamafactory/data/loader.py`). The roles are its
-    defaults, so no `tags` are needed (`parser.py`).
-
-    Raises:
-        ValueError: LLaMA-Factory has no such format.
-    """
-    if format_name not in {"sharegpt", "kto", "dpo"}:
-        raise ValueError(f"LLaMA-Factory has no format {format_name}")
-    columns = {"messages": "conversations"}
-    if format_name == "dpo":
-        columns |= {"chosen": "chosen", "rejected": "rejected"}
-    if format_name == "kto":
-        columns["kto_tag"] = "kto_tag"
-    columns |= {name: name for name, there in (("system", has_system), ("tools", has_tools)) if there}
-    ranking = {"ranking": True} if format_name == "dpo" else {}
-    entry = {"script_url": ".", "formatting": "sharegpt", **ranking}
-    return _json({split: {**entry, "split": split, "columns": columns} for split in splits})
 
 
 @cache

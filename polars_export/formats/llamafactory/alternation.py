@@ -58,11 +58,11 @@ class Alternation:
         """Return for each trace the messages from the assistant's first on."""
         return self._lists(self.messages.filter(pl.col("answers").cum_max().over("row")))
 
-    def lost(self, tables: Tables, keep: pl.Series) -> dict[str, int]:
+    def lost(self, tables: Tables, keep: pl.Series, options: ExportOptions) -> dict[str, int]:
         """Count the content of the traces to keep that these messages cannot carry."""
         beside = self.messages.filter(keep.gather(self.messages["row"]))["lost"].sum()
         counts = {"texts beside calls": int(beside), **self.trimmed}
-        return count_dropped(tables.filter(keep)) | {name: count for name, count in counts.items() if count}
+        return count_dropped(tables.filter(keep), options) | {name: count for name, count in counts.items() if count}
 
     def _lists(self, messages: pl.DataFrame) -> pl.Series:
         counts = messages.group_by("row").len()

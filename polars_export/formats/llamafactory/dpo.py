@@ -54,4 +54,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
     kept = keep.gather(pl.int_range(len(tables), eager=True) // 2)
-    return Rendered(records, rows, dropped, turns.lost(tables, kept))
+    return Rendered(records, rows, dropped, turns.lost(tables, kept, options))

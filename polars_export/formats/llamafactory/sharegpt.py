@@ -33,4 +33,5 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
     dropped = {DropReason.NOT_REPRESENTABLE: int((~keep).sum())}
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
-    return Rendered(records, pl.int_range(len(tables), eager=True).filter(keep), dropped, turns.lost(tables, keep))
+    rows = pl.int_range(len(tables), eager=True).filter(keep)
+    return Rendered(records, rows, dropped, turns.lost(tables, keep, options))

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
-from polars_export.formats.dropped_content import REASONING, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
 from polars_export.report import DropReason
@@ -32,7 +32,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     conversations = trainer_conversations(kept, options)
     messages = message_lists(kept, conversations.messages, options)
     records = pa.table({"messages": messages, "tools": tools_column(kept)})
-    lost = count_dropped(kept, **REASONING) | conversations.lost()
+    lost = count_dropped(kept, options) | conversations.lost()
     rows = pl.int_range(len(tables), eager=True).filter(answered)
     return Rendered(records, rows, {DropReason.NOT_REPRESENTABLE: int((~answered).sum())}, lost)
 

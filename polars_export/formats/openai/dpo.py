@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
-from polars_export.formats.dropped_content import REASONING, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
 from polars_export.formats.pair_sides import both_sides, different
 from polars_export.formats.rendered import Rendered
@@ -53,4 +53,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     }
     kept = tables.filter(keep.gather(pl.int_range(len(tables), eager=True) // 2))
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    return Rendered(pa.table(columns), rows, dropped, count_dropped(kept, **REASONING))
+    return Rendered(pa.table(columns), rows, dropped, count_dropped(kept, options))

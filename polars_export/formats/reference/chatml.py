@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import reference_conversations
-from polars_export.formats.dropped_content import REASONING, RESULTS, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.rendered import Rendered
 from polars_export.tables.nested import arrow, lists, structs
 
@@ -34,7 +34,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
     records = pa.table(columns(tables, options, structs))
     rows = pl.int_range(len(tables), eager=True)
-    return Rendered(records, rows, dropped_content=count_dropped(tables, **REASONING, **RESULTS))
+    return Rendered(records, rows, dropped_content=count_dropped(tables, options))
 
 
 def fields(options: ExportOptions, struct: Callable[[dict[str, pa.DataType]], pa.DataType]) -> dict[str, pa.DataType]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.formats.dropped_content import REASONING, RESULTS, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.reference import chatml
 from polars_export.formats.rendered import Rendered
 from polars_export.tables.nested import arrow, structs
@@ -40,7 +40,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         }
     )
     rows = pl.int_range(0, len(tables), 2, eager=True)
-    return Rendered(records, rows, dropped_content=count_dropped(tables, **REASONING, **RESULTS))
+    return Rendered(records, rows, dropped_content=count_dropped(tables, options))
 
 
 def _sorted_type(fields: dict[str, pa.DataType]) -> pa.DataType:

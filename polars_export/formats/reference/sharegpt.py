@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import reference_conversations
-from polars_export.formats.dropped_content import CALLS, REASONING, RESULTS, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.rendered import Rendered
 from polars_export.tables.nested import arrow, lists, structs
 
@@ -40,4 +40,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     if options.include_metadata:
         record["metadata"] = structs({name: arrow(tables.traces[name]) for name in ("case_id", "score")})
     rows = pl.int_range(len(tables), eager=True)
-    return Rendered(pa.table(record), rows, dropped_content=count_dropped(tables, **REASONING, **RESULTS, **CALLS))
+    return Rendered(pa.table(record), rows, dropped_content=count_dropped(tables, options))

@@ -8,10 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
-from polars_export.formats.dropped_content import REASONING, count_dropped
+from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
-from polars_export.options import Reasoning
 from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ class ConversationColumns:
 
     def dropped_content(self) -> dict[str, int]:
         """Count the content that the conversations cannot carry."""
-        dropped = REASONING if self._options.reasoning is Reasoning.DROP else {}
-        return count_dropped(self._tables, **dropped) | self._conversations.lost()
+        return count_dropped(self._tables, self._options) | self._conversations.lost()
 
     def _lists(self, keep: pl.Series) -> pa.Array:
         return message_lists(self._tables, self._conversations.messages.filter(keep), self._options)
