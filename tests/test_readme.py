@@ -8,12 +8,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from polars_export.choices import TrainingFormat
 from polars_export.cli import cli, main
-from polars_export.targets import targets
+from polars_export.targets import format_names, targets
+
+if TYPE_CHECKING:
+    from polars_export.targets import Target
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +47,20 @@ CELLS = re.findall(r"^<!-- record: (\S+) (\S+) -->$", README, re.MULTILINE)
 
 def test_a_record_of_every_cell_is_shown() -> None:
     assert sorted(CELLS) == sorted((name, format_) for name, target in targets().items() for format_ in target.offered)
+
+
+def offered(target: Target, name: str) -> str:
+    return ", ".join(f"`{key}`" for key in target.format(name).keys) if name in target.offered else "–"  # noqa: RUF001 - as tables are set
+
+
+def test_the_table_of_formats_and_targets_is_what_the_targets_tell() -> None:
+    heads = [
+        f"`{name}`" + (f" (also {', '.join(target.also_for)})" if target.also_for else "")
+        for name, target in targets().items()
+    ]
+    rows = [[f"`{name}`", *(offered(target, name) for target in targets().values())] for name in format_names()]
+    table = [["`--format`", *heads], ["---"] * (1 + len(heads)), *rows]
+    assert "".join(f"| {' | '.join(cells)} |\n" for cells in table) in README
 
 
 @pytest.mark.parametrize(("target", "name"), CELLS)
@@ -90,7 +107,7 @@ def test_every_option_and_format_is_in_the_tables() -> None:
     export = cli.commands["export"]
     options = [name for parameter in export.params for name in parameter.opts if name.startswith("--")]
     assert [name for name in options if f"`{name}" not in README] == []
-    assert [name for name in TrainingFormat if f"| `{name}` |" not in README] == []
+    assert [name for name in format_names() if f"| `{name}` |" not in README] == []
 
 
 def test_the_rooms_of_the_house_exist() -> None:
