@@ -132,7 +132,8 @@ class ExportOptions:
     def as_dict(self) -> dict[str, object]:
         """Return the options that decide on the output as JSON values, by name."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _OF_THE_RUN}
-        return values | {"target": self.target.name}
+        rules = {"rules": [repr(rule) for rule in self.rules]} if self.rules else {}
+        return values | {"target": self.target.name} | rules
 
     def _check_together(self) -> None:
         """Refuse what the format or target would silently ignore."""
@@ -199,7 +200,7 @@ class ExportOptions:
         return cls(TrainingFormat.SHAREGPT)
 
 
-_OF_THE_RUN = ("resume", "workers")  # they change no byte
+_OF_THE_RUN = ("resume", "workers", "rules")  # the first two change no byte, and rules are described
 
 
 def _finite(option: str, value: float) -> float:

@@ -80,6 +80,7 @@ class Target:
         whole_sides: Whether a side of a pair can be several messages, rather than one of the assistant.
         metadata: Whether a record says which trace it comes from.
         joins_prompts: Whether records hold prompts and tools of eval sets.
+        inputs: The kinds of input that its records are defined for; empty for all.
         quality_threshold: The quality threshold where none is given; None for no threshold.
         single_precision: Whether the quality threshold is rounded to single precision.
         sorted_arguments: Whether the keys of arguments are sorted.
@@ -100,6 +101,7 @@ class Target:
     whole_sides: bool = True
     metadata: bool = True
     joins_prompts: bool = True
+    inputs: tuple[str, ...] = ()
     quality_threshold: float | None = None
     single_precision: bool = False
     sorted_arguments: bool = False

@@ -24,10 +24,7 @@ def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "fie
     reasoning = {"openai": "drop", "llamafactory": "think"}.get(target, reasoning)
     spoken: list[Json] = []
     turns = trace["invocation"]["turns"]
-    opening = [place for place, turn in enumerate(turns) if turn["turn_index"] == 0] or [0]
-    asked: dict[int, list[str]] = {}
-    for number, text in enumerate(case.user_messages):
-        asked.setdefault(opening[min(number, len(opening) - 1)], []).append(text)
+    asked = _asked(turns, case)
     if case.system_prompt:
         spoken.append({"role": "system", "content": case.system_prompt})
     if not turns:
@@ -44,17 +41,28 @@ def messages(trace: Json, case: Case, target: str = "trl", reasoning: str = "fie
             message["tool_calls"] = [_call(call, target) for call in turn["tool_calls"]]
         spoken.append(message)
         spoken += [_result(result, call, target) for result, call in results[place]]
-    final = trace["invocation"].get("final_response")
+    _end(spoken, trace["invocation"].get("final_response"))
+    return [_finished(message, target, reasoning) for message in spoken]
+
+
+def _end(spoken: list[Json], final: str | None) -> None:
+    """Append the final response or fill it in, and leave out what nothing follows."""
     if final:
         if (spoken and spoken[-1]["role"] == "tool") or not any(m["role"] == "assistant" for m in spoken):
             spoken.append({"role": "assistant", "content": final})
         elif spoken[-1]["role"] == "assistant" and spoken[-1]["content"] == "":
             spoken[-1]["content"] = final
-    while spoken and spoken[-1]["role"] == "tool":
-        spoken.pop()
     while spoken and spoken[-1]["role"] != "assistant":
         spoken.pop()
-    return [_finished(message, target, reasoning) for message in spoken]
+
+
+def _asked(turns: list[Json], case: Case) -> dict[int, list[str]]:
+    """Return the user's messages before each turn: the k-th stands before the k-th turn with index 0."""
+    opening = [place for place, turn in enumerate(turns) if turn["turn_index"] == 0] or [0]
+    asked: dict[int, list[str]] = {}
+    for number, text in enumerate(case.user_messages):
+        asked.setdefault(opening[min(number, len(opening) - 1)], []).append(text)
+    return asked
 
 
 def prompt_length(spoken: list[Json]) -> int:

@@ -41,7 +41,8 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
     first, second = pe.read_traces(source).to_dicts()
     metrics = [{"evaluator_name": "reward", "value": value, "threshold": 0.5, "details": None} for value in (1.0, 0.5)]
     assert first == {
-        "trace": 0, "input": "eval-results", "source": str(source), "position": 0, "eval_set_id": "set", "case_id": "one",
+        "trace": 0, "input": "eval-results", "source": str(source), "position": 0,
+        "eval_set_id": "set", "case_id": "one",
         "run": None, "verdict": "pass", "tools": None, "error": None, "extra": None,
         "system_messages": 0, "user_messages": 0, "closing": [],
         "score": 0.75, "metrics": metrics, "provider": "openai", "model_id": "model", "thinking_level": "off",
@@ -57,7 +58,8 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
 def test_a_row_of_turns_is_a_turn(source: Path) -> None:
     first, second = pe.read_turns(source).to_dicts()
     assert first == {
-        "trace": 0, "turn": 0, "turn_index": 0, "context": False, "preceding": [], "text": "Looking now.", "reasoning": "Let me see.",
+        "trace": 0, "turn": 0, "turn_index": 0, "context": False, "preceding": [],
+        "text": "Looking now.", "reasoning": "Let me see.",
         "tool_calls": [
             {"id": "c1", "name": "look", "arguments": '{"b":1,"a":[true,null,"é"]}'},
             {"id": "c2", "name": "wait", "arguments": "5"},
@@ -66,7 +68,8 @@ def test_a_row_of_turns_is_a_turn(source: Path) -> None:
             {"tool_call_id": "c1", "name": "look", "text": "found", "is_error": False},
             {"tool_call_id": "c2", "name": "wait", "text": "gone", "is_error": True},
         ],
-        "tool_result_count": 2, "orphan_results": 0, "moved_results": 0, "thinking_blocks": 1, "image_blocks": 1, "extension_blocks": 0, "unknown_blocks": 1,
+        "tool_result_count": 2, "orphan_results": 0, "moved_results": 0,
+        "thinking_blocks": 1, "image_blocks": 1, "extension_blocks": 0, "unknown_blocks": 1,
         "provider": "openai", "model_id": "turn-model", "stop_reason": "tool_use", "error_message": "slow",
         "timestamp": 1_715_770_000, "duration_seconds": 1.5,
         **{f"{kind}_tokens": count for kind, count in USAGE.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from polars_export.errors import InputError
+from polars_export.errors import InputError, OptionError
 from polars_export.execution.quarantine import Quarantine, RaiseFirst
 from polars_export.execution.tasks import PartAccount, add_lines
 from polars_export.inputs.reader import ReadLimits, SourceReader
@@ -63,6 +63,7 @@ class PartReader:
             reported = 0
             try:
                 for match, chunk in reader.chunks():
+                    self._check_input(segment, match)
                     yield segment, match, chunk
                     on_progress(reader.bytes_read - reported, len(chunk.spans))
                     reported = reader.bytes_read
@@ -74,6 +75,20 @@ class PartReader:
             add_lines(account.lines, {segment.number: reader.lines})
             if reader.skip_reason:
                 account.skipped_files[segment.path] = reader.skip_reason
+
+    def _check_input(self, segment: Segment, match: Match) -> None:
+        """Check that the target has records for a kind of input.
+
+        Raises:
+            OptionError: It has none.
+        """
+        target = self._job.options.target
+        if target.inputs and match.input not in target.inputs:
+            raise OptionError(
+                "target",
+                f"{target} is defined for {', '.join(target.inputs)}, and {segment.path} holds {match.input}; "
+                "choose --target trl",
+            )
 
     def spool(self, segment: Segment) -> Path | None:
         """Return where a source is kept that must be read twice and cannot be, or only from its beginning."""

@@ -11,6 +11,7 @@ TARGET = Target(
     reasoning=(Reasoning.DROP,),
     arguments=(Arguments.STRING,),
     joins_prompts=False,
+    inputs=("eval-results",),
     quality_threshold=0.0,
     single_precision=True,
     sorted_arguments=True,
