@@ -132,43 +132,40 @@ def _check_tagged(members: dict[str | int, inspect.StructType], value: Json, pat
 
 
 def _is_scalar(kind: inspect.Type, value: Json) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     match kind:
-        case inspect.AnyType():
-            return True
         case inspect.NoneType():
-            return value is None
+            fits = value is None
         case inspect.BoolType():
-            return isinstance(value, bool)
+            fits = isinstance(value, bool)
         case inspect.StrType():
-            return isinstance(value, str)
+            fits = isinstance(value, str)
         case inspect.FloatType():
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
+            fits = is_number
         case inspect.IntType():
-            in_bounds = isinstance(value, int) and (kind.ge or 0) <= value <= (kind.le or value)
-            return in_bounds and not isinstance(value, bool)
+            fits = is_number and isinstance(value, int) and (kind.ge or 0) <= value <= (kind.le or value)
         case inspect.LiteralType():
-            return value in kind.values
-    return False
+            fits = value in kind.values
+        case _:
+            fits = isinstance(kind, inspect.AnyType)
+    return fits
+
+
+_NAMES: dict[type[inspect.Type], str] = {
+    inspect.StructType: "an object",
+    inspect.ListType: "an array",
+    inspect.StrType: "a string",
+    inspect.IntType: "an integer from 0 to 2^63 - 1",
+    inspect.FloatType: "a number",
+    inspect.BoolType: "true or false",
+}
 
 
 def _expected(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.StructType():
-            return "an object"
-        case inspect.ListType():
-            return "an array"
-        case inspect.UnionType():
-            members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
-            nullable = " or null" if len(members) < len(kind.types) else ""
-            return _expected(members[0]) + nullable
-        case inspect.StrType():
-            return "a string"
-        case inspect.IntType():
-            return "an integer from 0 to 2^63 - 1"
-        case inspect.FloatType():
-            return "a number"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.LiteralType():
-            return "one of " + ", ".join(map(str, kind.values))
-    return "a JSON value"
+    if isinstance(kind, inspect.UnionType):
+        members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+        nullable = " or null" if len(members) < len(kind.types) else ""
+        return _expected(members[0]) + nullable
+    if isinstance(kind, inspect.LiteralType):
+        return "one of " + ", ".join(map(str, kind.values))
+    return _NAMES.get(type(kind), "a JSON value")

@@ -16,8 +16,8 @@ the values of a field of all its items under both names with a dot between, such
 class Columns:
     """Consecutive traces as values of the columns of `tables.schema`.
 
-    In place of `score`, `traces` has `recorded_score`: the score that the source gives, null where it is the mean of the
-    metrics. The columns `trace` of both tables and `turn` are numbered later.
+    In place of `score`, `traces` has `recorded_score`: the score that the source gives, null where it is the mean of
+    the metrics. The columns `trace` of both tables and `turn` are numbered later.
 
     Attributes:
         traces: One value per trace.
