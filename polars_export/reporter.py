@@ -10,6 +10,7 @@ from polars_export.choices import TrainingFormat
 from polars_export.errors import BadRecordError
 from polars_export.execution.in_memory import export_in_memory
 from polars_export.inputs.eval_results.decoder import check_case_result
+from polars_export.inputs.eval_results.objects import object_chunks
 from polars_export.options import ExportOptions
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def export_traces(traces: Iterable[TraceLike], options: ExportOptions | None = N
         NothingToExportError: No trace is left to export.
     """
     plain = (_fields(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
-    return export_in_memory(plain, options or ExportOptions())
+    return export_in_memory(object_chunks(plain), options or ExportOptions())
 
 
 def _fields(trace: ScoredTrace) -> dict[str, Any]:
@@ -148,4 +149,4 @@ class TrainingReporter:
             raise BadRecordError(
                 "eval set result", None, "$", "an object with `eval_set_id` and `case_results`", "another object"
             )
-        return Artifact(self.path, export_in_memory(case_results, self.options, eval_set_id))
+        return Artifact(self.path, export_in_memory(object_chunks(case_results, eval_set_id), self.options))

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.execution import choose, in_memory, part_scanner
+from polars_export.execution import choose, part_scanner
+from polars_export.inputs.eval_results import objects
 from polars_export.pipeline import threshold_reader
 from polars_export.selection import decide
 from polars_export.selection.case_key import case_hash, with_case_key
@@ -105,7 +106,7 @@ def runs_of_cases(seed: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_choosing_among_objects_some_at_a_time_equals_row_by_row(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = runs_of_cases(seed)
-    monkeypatch.setattr(in_memory, "_OBJECTS_AT_ONCE", 5)
+    monkeypatch.setattr(objects, "_OBJECTS_AT_ONCE", 5)
     assert pe.export_traces(traces, pe.ExportOptions.dpo_pairs(0.2)) == rowwise.export(traces, "dpo", 0.2)
 
 

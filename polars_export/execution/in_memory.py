@@ -1,15 +1,12 @@
-"""Export traces that are Python objects."""
+"""Export traces that lie in memory."""
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
-from polars_export.inputs import eval_results
-from polars_export.inputs.eval_results.objects import objects_chunk
 from polars_export.pipeline.counters import Counters
 from polars_export.pipeline.render import keep_prompted, render_batch
 from polars_export.pipeline.threshold_reader import ThresholdReader
@@ -22,7 +19,7 @@ from polars_export.tables.tables import Tables
 from polars_export.writers.jsonlines import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from polars_export.inputs.dialect import Match
     from polars_export.options import ExportOptions
@@ -30,27 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = ["export_in_memory"]
 
-_OBJECTS_AT_ONCE = 1_000
 
-
-def export_in_memory(
-    traces: Iterable[Mapping[str, Any]], options: ExportOptions, eval_set_id: str | None = None
-) -> bytes:
-    """Export case results or scored traces that are Python objects, as JSON lines.
+def export_in_memory(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptions) -> bytes:
+    """Export the traces of chunks that lie in memory, each with what it was recognised as, as JSON lines.
 
     Raises:
-        SerializationError: A trace has no JSON form.
         BadRecordError: A trace is not what it should be.
         MissingPromptError: The target's records need prompts, and cases have none.
         NothingToExportError: No trace is left to export.
-        OptionError: Bad traces are to be skipped.
+        OptionError: Invalid traces are to be skipped.
     """
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
     counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)
     with pause_gc():
-        batches = _selected(_qualifying(_chunks(traces, eval_set_id), options, counters), options, counters)
+        batches = _selected(_qualifying(chunks, options, counters), options, counters)
         text = bytearray()
         for tables in batches:
             batch = render_batch(tables, options)
@@ -58,13 +50,6 @@ def export_in_memory(
             text += encode(batch.rendered.records, schema, format_.ABSENT)
     counters.raise_if_empty(options.quality_threshold)
     return bytes(text)
-
-
-def _chunks(traces: Iterable[Mapping[str, Any]], eval_set_id: str | None) -> Iterator[tuple[Match, Chunk]]:
-    remaining, first = iter(traces), 0
-    while batch := list(islice(remaining, _OBJECTS_AT_ONCE)):
-        yield eval_results.LINES, objects_chunk(batch, first, eval_set_id)
-        first += len(batch)
 
 
 def _qualifying(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptions, counters: Counters) -> Iterator[Tables]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +12,7 @@ from polars_export.json_values import describe_value, parse
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, Chunk, OversizedRecord, split_oversized
 from polars_export.sources.json_scan import JsonScan
-from polars_export.sources.stream import ByteStream
+from polars_export.sources.stream import ByteStream, is_piped
 from polars_export.sources.window import Window
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def array_chunks(window: Window, layout: ArrayLayout) -> Iterator[Chunk]:
     document = _Document(window, layout)
     header = document.open()
     if header is None:  # it stands behind the records: look for it first
-        if not Path(window.source).is_file():
+        if is_piped(window.source):
             problem = f"a piped document must have its {layout.header} before its {layout.array}"
             raise SourceError(window.source, problem)
         with ByteStream(window.source) as again:
@@ -112,7 +111,7 @@ class _Document:
                 index += len(spans)
             else:
                 window.drop(at)
-                yield self._passed_over(index, header)
+                yield self._skip_oversized(index, header)
                 index += 1
                 at = self._next(0, index)
             window.drop(at)
@@ -169,7 +168,7 @@ class _Document:
         return at
 
     def _from(self, at: int) -> list[tuple[int, int]]:
-        """Return where elements start and end, the first at an offset; none if the window has but a part of it.
+        """Return where elements start and end, the first at an offset; none if the window holds only a part of it.
 
         Where there is no object, any value is taken for an element: whoever decodes it will see what it is.
         """
@@ -210,15 +209,15 @@ class _Document:
         return at
 
     def _chunks(self, spans: list[tuple[int, int]], index: int, header: str | None) -> Iterator[Chunk]:
-        """Yield some elements, if there are any."""
+        """Yield the elements of these spans, if there are any."""
         window = self._window
         if spans:
             data, positions = window.view(spans[-1][1]), range(index, index + len(spans))
             chunk = Chunk(window.source, data, spans, positions, self._path, header, window.offset)
             yield from split_oversized(chunk, window.limit)
 
-    def _passed_over(self, index: int, header: str | None) -> Chunk:
-        """Drop the element at the start of the window, without holding the rest; return its beginning."""
+    def _skip_oversized(self, index: int, header: str | None) -> Chunk:
+        """Drop the element at the start of the window without holding all of it; return its beginning."""
         window = self._window
         offset = window.offset
         try:

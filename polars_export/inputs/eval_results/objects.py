@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from polars_export.errors import SerializationError
+from polars_export.inputs.eval_results import LINES
 from polars_export.sources.chunk import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["objects_chunk"]
+    from polars_export.inputs.dialect import Match
+
+__all__ = ["object_chunks", "objects_chunk"]
+
+_OBJECTS_AT_ONCE = 1_000
+
+
+def object_chunks(traces: Iterable[Mapping[str, Any]], eval_set_id: str | None = None) -> Iterator[tuple[Match, Chunk]]:
+    """Yield chunks of traces that are Python objects, each with what it is; see `objects_chunk`.
+
+    Raises:
+        SerializationError: A trace has no JSON form.
+    """
+    remaining, first = iter(traces), 0
+    while batch := list(islice(remaining, _OBJECTS_AT_ONCE)):
+        yield LINES, objects_chunk(batch, first, eval_set_id)
+        first += len(batch)
 
 
 def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: str | None) -> Chunk:
