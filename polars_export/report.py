@@ -11,14 +11,14 @@ __all__ = ["DropReason", "ExportReport"]
 class DropReason(StrEnum):
     """Why a trace that was read is in no record."""
 
+    UNSCORED = "unscored"
+    """It has no score, and the quality threshold or a pair needs one."""
     BELOW_THRESHOLD = "below_threshold"
     """Its score does not reach the quality threshold."""
     SINGLE_RUN = "single_run"
     """It is the only qualifying trace of its case, which makes no pair."""
     MISSING_PROMPT = "missing_prompt"
     """No user's message is known for its case, and such traces are skipped."""
-    UNSCORED = "unscored"
-    """It has no score, and there is a quality threshold, or it would be part of a pair."""
     NO_ANSWER = "no_answer"
     """The agent neither acted nor answered: there is nothing to learn."""
     NOT_REPRESENTABLE = "not_representable"

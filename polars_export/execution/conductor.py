@@ -6,7 +6,6 @@ which takes as long as they need to load them.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
+from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
@@ -32,6 +32,7 @@ from polars_export.sources.stream import is_piped
 from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from polars_export.execution.executor import Executor, ExecutorFactory
@@ -73,11 +74,14 @@ def export(
         OptionError: The output has no ending that is known, or is among the sources.
         WorkerError: A process was ended from outside.
     """
-    options, output = options or ExportOptions(), os.fspath(output)
+    options, output = ExportOptions.or_default(options), path("output", output)
     inputs = find_inputs(sources, options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
+    if not into_directory:
+        options.check_file_output()
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
-    plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
+    repository = options.repository
+    plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
     with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
         parts = list(partition(inputs.sources, tolerant=options.skips))

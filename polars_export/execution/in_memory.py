@@ -47,6 +47,7 @@ def export_in_memory(
     """
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
+    options.check_file_output()
     counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)
     with pause_gc():

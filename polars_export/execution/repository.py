@@ -52,8 +52,8 @@ def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
 
     That depends on the case and the seed alone, so that no case changes sides when runs or cases are added.
     """
-    cases = traces.select("eval_set_id", "case_id")
-    sides = {case: _share(case, options.seed) < options.test_fraction for case in cases.unique().iter_rows()}
+    cases, repository = traces.select("eval_set_id", "case_id"), options.repository
+    sides = {case: _share(case, repository.seed) < repository.test_fraction for case in cases.unique().iter_rows()}
     return pl.Series([sides[case] for case in cases.iter_rows()], dtype=pl.Boolean)
 
 
@@ -108,7 +108,10 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
 
 
 def _selection(options: ExportOptions) -> list[str]:
-    sentences = [f"A trace qualifies with a score of at least {options.quality_threshold}."]
+    threshold = options.quality_threshold
+    sentences = [
+        f"A trace qualifies with a score of at least {threshold}." if threshold is not None else "Any trace qualifies."
+    ]
     if options.unit is Unit.PAIR:
         sentences.append("Chosen is the best qualifying trace of a case, rejected the worst.")
         if options.min_margin:
@@ -119,6 +122,7 @@ def _selection(options: ExportOptions) -> list[str]:
         sentences.append(f"A completion is a good one if {rule}.")
     if options.test_fraction:
         sentences.append(
-            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed {options.seed}."
+            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed"
+            f" {options.repository.seed}."
         )
     return sentences

@@ -40,7 +40,7 @@ class Counters:
         self.dropped_content.update(other.dropped_content)
         self.missing |= other.missing
 
-    def raise_if_empty(self, threshold: float) -> None:
+    def raise_if_empty(self, threshold: float | None) -> None:
         """Check that there is something to write.
 
         Raises:
