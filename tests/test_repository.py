@@ -129,7 +129,7 @@ def test_the_sample_keeps_prompts_results_arguments_and_tools(file_type: str, tm
     traces, cases = sample()
     tools = json.loads(TOOLS.read_text(encoding="utf-8"))
     for row, trace in zip(rows, traces, strict=True):
-        expected = rowwise_trainers.trl(trace, cases[trace["case_id"]])
+        expected = rowwise_trainers.trl(trace, cases[trace["case_id"]], "airline")
         messages = [without_nulls(message) for message in row["messages"]]
         assert messages == expected["messages"]
         assert messages[0]["role"] == "system"
@@ -251,7 +251,7 @@ def test_the_label_is_the_verdict_or_a_threshold(tmp_path: Path) -> None:
         lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line)["label"] for line in lines] == expected
     source = write_lines(tmp_path / "scored.jsonl", scored_trace("a"))
-    with pytest.raises(pe.OptionError, match="--label-threshold: is needed: the trace of case 'a' has no verdict"):
+    with pytest.raises(pe.NothingToExportError, match="1 unlabelled"):
         pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("kto", target="trl", missing_prompt="keep"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -66,7 +67,7 @@ def traces_with_cases(draw: st.DrawFn) -> tuple[list[Json], dict[str, Case]]:
 @given(given_cases=traces_with_cases(), reasoning=REASONING)
 def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dict[str, Case]], reasoning: str) -> None:
     traces, cases = given_cases
-    expected = [rowwise_trainers.trl(trace, cases[trace["case_id"]], reasoning) for trace in traces]
+    expected = [rowwise_trainers.trl(trace, cases[trace["case_id"]], "set", reasoning) for trace in traces]
     assert render(traces, cases, format="chatml", target="trl", reasoning=reasoning) == expected
     for name in ("prompt-completion", "kto"):
         expected = []
@@ -76,7 +77,7 @@ def test_trl_chatml_prompt_completion_and_kto(given_cases: tuple[list[Json], dic
             record: Json = {"prompt": spoken[:start], "completion": spoken[start:]}
             if name == "kto":
                 record["label"] = True
-            expected.append(record | {"metadata": rowwise_trainers.metadata(trace)})
+            expected.append(record | {"metadata": rowwise_trainers.metadata(trace, "set")})
         assert render(traces, cases, format=name, target="trl", reasoning=reasoning) == expected
 
 
@@ -129,30 +130,66 @@ def test_parquet_arguments_are_the_json_type_or_plain_strings() -> None:
         assert message.field("tool_calls").type.value_type.field("function").type.field("arguments").type == kind
 
 
-def dropped(target: str, name: str, *turns: Json, final: str | None = None) -> int:
-    options = pe.ExportOptions(name, target=target)
-    tables = tables_of([case_result("a", *turns, final=final)], CASE)
-    return record_format(options).render(tables, options).dropped[pe.DropReason.NOT_REPRESENTABLE]
+def reasons(options: pe.ExportOptions, traces: list[Json]) -> list[str | None]:
+    """Return for each trace why it is in no record, None if it is in one."""
+    rendered = record_format(options).render(tables_of(traces, CASE), options)
+    return [None] * len(traces) if rendered.reasons is None else rendered.reasons.to_list()
+
+
+def reason(target: str, name: str, *turns: Json, final: str | None = None) -> str | None:
+    (only,) = reasons(pe.ExportOptions(name, target=target), [case_result("a", *turns, final=final)])
+    return only
 
 
 def test_openai_takes_no_call_without_its_one_result() -> None:
-    def count(calls: list[Json], results: list[Json], *behind: Json) -> int:
-        return dropped("openai", "chatml", turn("x", calls=calls, results=results), *behind)
+    def of(calls: list[Json], results: list[Json], *behind: Json) -> str | None:
+        return reason("openai", "chatml", turn("x", calls=calls, results=results), *behind)
 
     more = turn("y", index=1)
     one, two = call(call_id="1"), call(call_id="2")
-    assert count([one, two], [result(call_id="2"), result(call_id="1")], more) == 0
-    assert count([one, two], [result(call_id="1")], more) == 1
-    assert count([one, one], [result(call_id="1"), result(call_id="1")], more) == 1
-    assert count([], [result(call_id="1")], more) == 0  # an orphan, which is not rendered
-    assert count([one], []) == 0  # nothing follows
+    assert of([one, two], [result(call_id="2"), result(call_id="1")], more) is None
+    assert of([one, two], [result(call_id="1")], more) == "unanswered_call"
+    assert of([one, one], [result(call_id="1"), result(call_id="1")], more) == "repeated_call_id"
+    assert of([one], [result(call_id="1"), result(call_id="1")], more) == "repeated_result"
+    assert of([], [result(call_id="1")], more) is None  # an orphan, which is not rendered
+    assert of([one], []) is None  # nothing follows
 
 
 def test_llamafactory_takes_nothing_that_breaks_the_alternation() -> None:
-    assert dropped("llamafactory", "sharegpt", turn("a", calls=[call()]), turn("b", index=1)) == 1
-    assert dropped("llamafactory", "sharegpt", turn("a", calls=[call()], results=[result()]), turn("b")) == 0
-    assert dropped("llamafactory", "sharegpt", turn("a"), turn("b")) == 0
-    assert dropped("llamafactory", "sharegpt", turn("")) == 1
+    def of(*turns: Json) -> str | None:
+        return reason("llamafactory", "sharegpt", *turns)
+
+    assert of(turn("a", calls=[call()]), turn("b", index=1)) == "adjacent_tool_calls"
+    assert of(turn("a", calls=[call()], results=[result()]), turn("b")) is None
+    assert of(turn("a"), turn("b")) is None
+    assert of(turn("")) == "empty_last_message"
+
+
+@pytest.mark.parametrize("name", ["sharegpt", "kto", "dpo"])
+def test_llamafactory_wants_the_user_to_begin(name: str) -> None:
+    options = pe.ExportOptions(name, target="llamafactory", missing_prompt="keep")
+    tables = tables_of([case_result("a", turn("x")), case_result("a", turn("y"))], {})
+    rendered = record_format(options).render(tables, options)
+    assert rendered.reasons is not None
+    assert rendered.reasons.to_list() == ["starts_with_assistant"] * 2
+
+
+@pytest.mark.parametrize("target", ["trl", "llamafactory"])
+def test_a_trace_whose_label_is_not_known_is_counted(target: str) -> None:
+    runs = [case_result("a"), case_result("a"), case_result("a", scores=[0.2]), case_result("a", turn(""))]
+    tables = tables_of(runs, CASE)
+    told = [pl.Series("verdict", ["fail", None, "pass", "pass"]), pl.Series("score", [0.9, 0.7, None, 0.8])]
+    tables = replace(tables, traces=tables.traces.with_columns(told))
+    empty = "empty_last_message" if target == "llamafactory" else None
+    for threshold, expected in (
+        (None, [None, "unlabelled", None, empty]),
+        (0.5, [None, None, "unlabelled", empty]),
+    ):
+        options = pe.ExportOptions("kto", target=target, label_threshold=threshold)
+        rendered = record_format(options).render(tables, options)
+        assert rendered.reasons is not None
+        assert rendered.reasons.to_list() == expected
+        assert rendered.rows.to_list() == [row for row, reason in enumerate(expected) if reason is None]
 
 
 @pytest.mark.parametrize("target", ["openai", "llamafactory"])
@@ -161,8 +198,7 @@ def test_pairs_of_single_answers(target: str) -> None:
     runs += [case_result("a", turn("same")), case_result("a", turn("same"))]
     runs += [case_result("a", turn("x", calls=[call()], results=[result()]), final="y"), case_result("a", turn("z"))]
     options = pe.ExportOptions("dpo", target=target)
-    rendered = record_format(options).render(tables_of(runs, CASE), options)
-    assert rendered.dropped == {"not_representable": 2, "identical": 2}
+    assert reasons(options, runs) == [None, None, "identical", "identical", "not_single_message", "not_single_message"]
     (record,) = render(runs, CASE, format="dpo", target=target)
     if target == "openai":
         assert record == {
@@ -178,3 +214,31 @@ def test_pairs_of_single_answers(target: str) -> None:
             "system": "Be kind.",
             "tools": "",
         }
+
+
+def test_metadata_tells_eval_set_and_run_behind_the_case() -> None:
+    runs = [case_result("a", turn("good")), case_result("a", turn("bad"), scores=[0.1])]
+    tables = tables_of(runs, CASE)
+    tables = replace(tables, traces=tables.traces.with_columns(run=pl.Series(["3", None])))
+
+    def metadata(name: str) -> list[tuple[str, object]]:
+        options = pe.ExportOptions(name, target="trl")
+        rendered = record_format(options).render(tables, options)
+        schema = record_format(options).schema(options)
+        assert rendered.records.cast(schema).schema == schema
+        first: Json = pl.DataFrame(rendered.records.select(["metadata"]))["metadata"][0]
+        return list(first.items())
+
+    of_run = [("run", "3"), ("score", 1.0), ("model_id", "model"), ("turns", 1)]
+    for name in ("chatml", "kto", "prompt-completion"):
+        assert metadata(name) == [("case_id", "a"), ("eval_set_id", "set"), *of_run]
+    assert metadata("dpo") == [
+        ("case_id", "a"),
+        ("eval_set_id", "set"),
+        ("chosen_run", "3"),
+        ("rejected_run", None),
+        ("chosen_score", 1.0),
+        ("rejected_score", 0.1),
+        ("chosen_model_id", "model"),
+        ("rejected_model_id", "model"),
+    ]

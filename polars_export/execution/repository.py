@@ -14,7 +14,7 @@ from polars_export.writers.manifest import render_manifest
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
@@ -65,11 +65,14 @@ def _share(case: tuple[str | None, str], seed: int) -> float:
 def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
     """Return the texts of the card, the manifest and the target's own files, by the file's name."""
     report, splits = facts.report, list(dict.fromkeys(shard.split for shard in facts.shards))
-    counts: dict[str, int | dict[str, int]] = {
+    counts: dict[str, int | Mapping[str, object]] = {
         "traces_read": report.traces_read,
         "exported": report.exported,
         "records": report.records,
         "dropped": {str(reason): count for reason, count in report.dropped.items()},
+        "examples": {
+            reason: {"eval_set_id": eval_set, "case_id": case} for reason, (eval_set, case) in report.examples.items()
+        },
         "dropped_content": report.dropped_content,
     }
     manifest = render_manifest(
@@ -98,6 +101,7 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         sources=[path for path, _ in facts.sources],
         selection=_selection(options),
         dropped={str(reason): count for reason, count in report.dropped.items()},
+        examples={reason: example for reason in report.dropped if (example := report.example(reason)) is not None},
         dropped_content=report.dropped_content,
         scores=_histogram(statistics.scores),
         models=dict(statistics.models),

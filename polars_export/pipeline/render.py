@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -54,12 +54,19 @@ def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
     """Return the records of traces, which have their prompts; the traces of one record follow each other."""
     rendered = record_format(options).render(tables, options)
     counters = Counters()
-    for reason, count in rendered.dropped.items():
-        counters.drop(reason, count)
-    counters.exported = len(tables) - sum(rendered.dropped.values())
+    if rendered.reasons is not None:
+        for reason, count, *example in _by_reason(tables.traces, rendered.reasons):
+            counters.drop(reason, count, (example[0], example[1]))
+    counters.exported = len(tables) - sum(counters.dropped.values())
     counters.records = rendered.records.num_rows
     counters.dropped_content.update(rendered.dropped_content)
     return RenderedBatch(tables, rendered, options.unit, counters)
+
+
+def _by_reason(traces: pl.DataFrame, reasons: pl.Series) -> list[tuple[Any, ...]]:
+    """Return each reason, the number of traces that left for it, and eval set and case of the first of them."""
+    left = traces.select(CASE).with_columns(reasons.alias("reason")).drop_nulls("reason")
+    return left.group_by("reason", maintain_order=True).agg(pl.len(), pl.col(CASE).first()).rows()
 
 
 def keep_prompted(tables: Tables, rules: Sequence[Rule], options: ExportOptions) -> tuple[Tables, Counters]:

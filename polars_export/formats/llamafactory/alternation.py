@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from polars_export.conversation import Role, trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
+from polars_export.formats.rendered import first_reason
+from polars_export.report import DropReason
 from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
@@ -33,15 +35,15 @@ class Alternation:
         messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the
             assistant's), `lost` (how many texts beside calls it cannot hold) and `broken` (whether it is more than one
             message of the assistant, calls among them).
-        fits: For each trace, whether it has a place: its conversation starts with the user and ends with words or
-            calls, and the assistant says nothing more between a call and its result.
+        reasons: For each trace why it has no place, null if it has one: its conversation starts with the user and ends
+            with words or calls, and the assistant says nothing more between a call and its result.
         system: For each trace its system prompt, empty without one.
         tools: For each trace its function schemas as the text of a JSON array, empty without any.
         trimmed: Content at the end of the conversations that was left out.
     """
 
     messages: pl.DataFrame
-    fits: pl.Series
+    reasons: pl.Series
     system: pl.Series
     tools: pl.Series
     trimmed: dict[str, int]
@@ -110,16 +112,26 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
     )
     messages = messages.with_columns(_SPEAKERS.gather(messages["from"]).alias("from"))
     whole = messages.group_by("row", maintain_order=True).agg(
-        fits=(pl.col("from").first() == "human") & (pl.col("value").last() != "") & ~pl.col("broken").any()
+        starts_with_assistant=pl.col("from").first() != "human",
+        empty_last_message=pl.col("value").last() == "",
+        adjacent_tool_calls=pl.col("broken").any(),
     )
     rows = pl.select(row=pl.int_range(len(tables)))
-    fits = rows.join(whole, on="row", how="left", maintain_order="left")["fits"].fill_null(value=False)
+    rows = rows.join(whole, on="row", how="left", maintain_order="left")
+    reasons = first_reason(
+        {
+            DropReason.NO_ANSWER: rows["starts_with_assistant"].is_null(),
+            DropReason.STARTS_WITH_ASSISTANT: rows["starts_with_assistant"],
+            DropReason.ADJACENT_TOOL_CALLS: rows["adjacent_tool_calls"],
+            DropReason.EMPTY_LAST_MESSAGE: rows["empty_last_message"],
+        }
+    )
     tools = tables.traces.select(
         pl.when(pl.col("tools").list.len() > 0)
         .then(pl.format("[{}]", pl.col("tools").list.join(",")))
         .otherwise(pl.lit(""))
     ).to_series()
-    return Alternation(messages, fits, _system(conversations, len(tables)), tools, conversations.lost())
+    return Alternation(messages, reasons, _system(conversations, len(tables)), tools, conversations.lost())
 
 
 def _system(conversations: Conversations, traces: int) -> pl.Series:

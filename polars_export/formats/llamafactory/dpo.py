@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
-from polars_export.formats.pair_sides import both_sides, different
-from polars_export.formats.rendered import Rendered
+from polars_export.formats.pair_sides import different, either_side, for_both_sides
+from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
@@ -37,12 +37,19 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     """
     turns = alternate(tables, options)
     answers = turns.answers()
-    fitting = both_sides(turns.fits & (answers.list.len() == 1))
-    keep = fitting & different(answers)
-    dropped = {
-        DropReason.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),
-        DropReason.IDENTICAL: 2 * int((fitting & ~keep).sum()),
-    }
+    reason = pl.select(
+        pl.coalesce(
+            turns.reasons.gather_every(2),
+            turns.reasons.gather_every(2, offset=1),
+            first_reason(
+                {
+                    DropReason.NOT_SINGLE_MESSAGE: either_side(answers.list.len() != 1),
+                    DropReason.IDENTICAL: ~different(answers),
+                }
+            ),
+        )
+    ).to_series()
+    keep, reasons = reason.is_null(), for_both_sides(reason)
     answer = answers.list.first()
     columns = {
         "conversations": turns.questions().gather_every(2),
@@ -53,5 +60,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     }
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    kept = keep.gather(pl.int_range(len(tables), eager=True) // 2)
-    return Rendered(records, rows, dropped, turns.lost(tables, kept, options))
+    return Rendered(records, rows, reasons, turns.lost(tables, reasons.is_null(), options))

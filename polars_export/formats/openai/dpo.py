@@ -10,8 +10,8 @@ import pyarrow as pa
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
-from polars_export.formats.pair_sides import both_sides, different
-from polars_export.formats.rendered import Rendered
+from polars_export.formats.pair_sides import different, either_side, for_both_sides
+from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow, structs
 
@@ -38,12 +38,13 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     in_completion = conversations.in_completion()
     spoken = conversations.messages.filter(in_completion)
     sides = pl.Series(message_lists(tables, spoken, options))
-    single = both_sides(sides.list.len() == 1)
-    keep = single & different(sides)
-    dropped = {
-        DropReason.NOT_REPRESENTABLE: 2 * int((~single).sum()),
-        DropReason.IDENTICAL: 2 * int((single & ~keep).sum()),
-    }
+    reason = first_reason(
+        {
+            DropReason.NOT_SINGLE_MESSAGE: either_side(sides.list.len() != 1),
+            DropReason.IDENTICAL: ~different(sides),
+        }
+    )
+    keep, reasons = reason.is_null(), for_both_sides(reason)
     asked = conversations.messages.filter(~in_completion)
     question = structs({"messages": message_lists(tables, asked, options), "tools": tools_column(tables)})
     columns = {
@@ -51,6 +52,6 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         "preferred_output": arrow(sides.gather_every(2).filter(keep)),
         "non_preferred_output": arrow(sides.gather_every(2, offset=1).filter(keep)),
     }
-    kept = tables.filter(keep.gather(pl.int_range(len(tables), eager=True) // 2))
+    kept = tables.filter(reasons.is_null())
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    return Rendered(pa.table(columns), rows, dropped, count_dropped(kept, options))
+    return Rendered(pa.table(columns), rows, reasons, count_dropped(kept, options))

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
-__all__ = ["ConversationColumns", "one_per_trace", "pair_schema", "trace_schema"]
+__all__ = ["ConversationColumns", "one_per_trace", "pair_metadata", "pair_schema", "trace_schema"]
 
-_METADATA = {"case_id": pa.string(), "score": pa.float64(), "model_id": pa.string(), "turns": pa.int64()}
-_PAIR_METADATA = {
-    "case_id": pa.string(),
-    "chosen_score": pa.float64(),
-    "rejected_score": pa.float64(),
-    "chosen_model_id": pa.string(),
-    "rejected_model_id": pa.string(),
-}
+_CASE_METADATA = {"case_id": pa.string(), "eval_set_id": pa.string()}
+_RUN_METADATA = {"run": pa.string(), "score": pa.float64(), "model_id": pa.string()}
+_METADATA = {**_CASE_METADATA, **_RUN_METADATA, "turns": pa.int64()}
+_SIDES = ("chosen", "rejected")
+_PAIR_METADATA = _CASE_METADATA | {f"{side}_{name}": kind for name, kind in _RUN_METADATA.items() for side in _SIDES}
 
 
 class ConversationColumns:
@@ -69,6 +66,15 @@ def trace_schema(options: ExportOptions, parts: tuple[str, ...], **more: pa.Data
 def pair_schema(options: ExportOptions) -> pa.Schema:
     """Return the schema of a preference pair."""
     return _schema(options, ("prompt", "chosen", "rejected"), {}, _PAIR_METADATA)
+
+
+def pair_metadata(traces: pl.DataFrame) -> pa.StructArray:
+    """Return the metadata of pairs; the traces stand chosen, rejected, chosen, rejected, and so on."""
+    columns = {name: arrow(traces[name].gather_every(2)) for name in _CASE_METADATA}
+    for name in _RUN_METADATA:
+        for offset, side in enumerate(_SIDES):
+            columns[f"{side}_{name}"] = arrow(traces[name].gather_every(2, offset))
+    return structs(columns)
 
 
 def _schema(
