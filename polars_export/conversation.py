@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
-__all__ = ["Conversations", "Role", "reference_conversations", "trainer_conversations"]
+__all__ = ["UNMARKED_CONTEXT", "Conversations", "Role", "reference_conversations", "trainer_conversations"]
+
+
+UNMARKED_CONTEXT = "context messages to learn from"
+"""The kind, in the account, of messages which the agent did not produce in this run, and which no record can mark."""
 
 
 class Role(IntEnum):
@@ -47,6 +51,16 @@ class Conversations:
     def lost(self) -> dict[str, int]:
         """Count the content of the traces that the messages do not hold."""
         return self.trimmed
+
+    def unmarked_context(self, learned: pl.Series | None = None) -> dict[str, int]:
+        """Count the messages which the agent did not produce in this run, and which no record can mark as such.
+
+        Args:
+            learned: Whether a message is one to learn from; by default all of them are.
+        """
+        context = self.messages["context"]
+        count = int((context if learned is None else context & learned).sum())
+        return {UNMARKED_CONTEXT: count} if count else {}
 
     def in_completion(self) -> pl.Series:
         """Return for each message whether it belongs to the completion; what precedes that is the prompt.

@@ -186,6 +186,11 @@ class ExportOptions:
         return self.reasoning if self.reasoning in ways else ways[0]
 
     @property
+    def writes_weights(self) -> bool:
+        """Whether messages that are not to be learned from are marked; Parquet would have a column for them always."""
+        return self.target.weights and self.repository.file_type is FileType.JSONL
+
+    @property
     def skips(self) -> bool:
         """Whether invalid records are left out."""
         return self.on_error is OnError.SKIP

@@ -22,11 +22,13 @@ from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.writers.jsonlines import encode
 from tests import rowwise_trainers
-from tests.builders import call, case_result, result, turn
+from tests.builders import call, case_result, result, turn, write_lines
 from tests.rowwise_trainers import Case
 from tests.strategies import TEXT, case_results
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from polars_export.tables.tables import Tables
 
 Json = dict[str, Any]
@@ -242,3 +244,52 @@ def test_metadata_tells_eval_set_and_run_behind_the_case() -> None:
         ("chosen_model_id", "model"),
         ("rejected_model_id", "model"),
     ]
+
+
+def with_context() -> Tables:
+    """Return a trace whose first turn the agent did not produce in this run: an example, called and answered."""
+    first = turn("Look.", calls=[call(call_id="1")], results=[result(call_id="1")])
+    tables = tables_of([case_result("a", first, turn("Yes.", index=1))], CASE)
+    return replace(tables, turns=tables.turns.with_columns(context=pl.Series([True, False])))
+
+
+def rendered_as(name: str, target: str, file_type: str | None) -> tuple[list[Json], dict[str, int]]:
+    options = pe.ExportOptions(name, target=target, file_type=file_type)
+    format_ = record_format(options)
+    rendered = format_.render(with_context(), options)
+    lines = encode(rendered.records, format_.schema(options), format_.ABSENT)
+    return [json.loads(line) for line in lines.split(b"\n")[:-1]], rendered.dropped_content
+
+
+def test_openai_learns_nothing_from_context() -> None:
+    (record,), lost = rendered_as("chatml", "openai", "jsonl")
+    assert lost == {}
+    weights = [(message["role"], message.get("weight")) for message in record["messages"]]
+    assert weights == [("system", None), ("user", None), ("assistant", 0), ("tool", None), ("assistant", None)]
+
+
+def test_context_that_cannot_be_marked_is_counted() -> None:
+    unmarked = {"context messages to learn from": 1}
+    (record,), lost = rendered_as("chatml", "openai", "parquet")  # a column for all records would be needed
+    assert lost == unmarked
+    assert not any("weight" in message for message in record["messages"])
+    assert rendered_as("chatml", "trl", None)[1] == unmarked
+    assert rendered_as("sharegpt", "llamafactory", None)[1] == unmarked | {"texts beside calls": 1}
+
+
+@pytest.mark.parametrize("name", ["prompt-completion", "kto"])
+def test_context_belongs_to_the_prompt(name: str) -> None:
+    (record,), lost = rendered_as(name, "trl", None)
+    assert [message["role"] for message in record["prompt"]] == ["system", "user", "assistant", "tool"]
+    assert [message["content"] for message in record["completion"]] == ["Yes."]
+    assert lost == {}
+
+
+@pytest.mark.parametrize("target", ["openai", "trl"])
+def test_without_context_no_record_has_a_weight(target: str, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result("a", turn("x"), turn("y")))
+    for output in (tmp_path / "out.jsonl", tmp_path / "out.parquet", tmp_path / "out"):
+        pe.export(source, output, pe.ExportOptions("chatml", target=target, missing_prompt="keep"))
+    assert b"weight" not in (tmp_path / "out.jsonl").read_bytes()
+    for path in (tmp_path / "out.parquet", *(tmp_path / "out/data").iterdir()):
+        assert "weight" not in str(pl.read_parquet_schema(path))

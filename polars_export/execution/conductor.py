@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
+from polars_export.choices import FileType
 from polars_export.errors import InputError, SourceError
 from polars_export.execution.cpus import available_cpus
 from polars_export.execution.in_process_executor import InProcessExecutor
@@ -29,7 +30,7 @@ from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
 from polars_export.sources.segments import raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
-from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
+from polars_export.writers import DatasetWriter, Plan, check_output, file_type_of, open_output, rejects_path
 
 if TYPE_CHECKING:
     import os
@@ -85,8 +86,16 @@ def export(
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
     with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
         parts = list(partition(inputs.sources, tolerant=options.skips))
+        rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
-        job = Job(tuple(inputs.eval_sets), options, output, into_directory, opened.parts, side_inputs)
+        job = Job(
+            tuple(inputs.eval_sets),
+            rendering,
+            output,
+            into_directory,
+            opened.parts,
+            side_inputs,
+        )
         workers = min(_worker_count(inputs, state, options), len(parts))
         with (
             (executor or make_executor)(job, workers) as running,

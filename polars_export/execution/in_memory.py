@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from polars_export.choices import FileType
 from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
@@ -48,6 +50,7 @@ def export_in_memory(
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
     options.check_file_output()
+    options = replace(options, file_type=FileType.JSONL)
     counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)
     with pause_gc():

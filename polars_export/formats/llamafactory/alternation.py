@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.conversation import Role, trainer_conversations
+from polars_export.conversation import UNMARKED_CONTEXT, Role, trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.rendered import first_reason
 from polars_export.report import DropReason
@@ -33,8 +33,8 @@ class Alternation:
 
     Attributes:
         messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the
-            assistant's), `lost` (how many texts beside calls it cannot hold) and `broken` (whether it is more than one
-            message of the assistant, calls among them).
+            assistant's), `lost` (how many texts beside calls it cannot hold), `broken` (whether it is more than one
+            message of the assistant, calls among them) and `context` (how many messages of it are context).
         reasons: For each trace why it has no place, null if it has one: its conversation starts with the user and ends
             with words or calls, and the assistant says nothing more between a call and its result.
         system: For each trace its system prompt, empty without one.
@@ -62,8 +62,9 @@ class Alternation:
 
     def lost(self, tables: Tables, keep: pl.Series, options: ExportOptions) -> dict[str, int]:
         """Count the content of the traces to keep that these messages cannot carry."""
-        beside = self.messages.filter(keep.gather(self.messages["row"]))["lost"].sum()
-        counts = {"texts beside calls": int(beside), **self.trimmed}
+        kept = self.messages.filter(keep.gather(self.messages["row"]))
+        context = {UNMARKED_CONTEXT: int(kept["context"].sum())}
+        counts = {"texts beside calls": int(kept["lost"].sum()), **self.trimmed, **context}
         return count_dropped(tables.filter(keep), options) | {name: count for name, count in counts.items() if count}
 
     def _lists(self, messages: pl.DataFrame) -> pl.Series:
@@ -96,6 +97,7 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
             calling=calls.len() > 0,
             observed=(pl.col("role") == int(Role.TOOL)).any(),
             messages=pl.len(),
+            context=pl.col("context").sum(),
         )
         .with_columns(pl.col("calling") & pl.col("answers"))
     )
@@ -109,6 +111,7 @@ def alternate(tables: Tables, options: ExportOptions) -> Alternation:
         value=pl.when("calling").then(pl.format("[{}]", "calls")).otherwise("text"),
         lost=pl.when("calling").then("texts").otherwise(0),
         broken=pl.col("calling") & (pl.col("messages") > 1),
+        context="context",
     )
     messages = messages.with_columns(_SPEAKERS.gather(messages["from"]).alias("from"))
     whole = messages.group_by("row", maintain_order=True).agg(

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
-from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
+from polars_export.formats.messages import ABSENT as OF_MESSAGES
+from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
+
+ABSENT = (*OF_MESSAGES, "weight")
 
 
 def schema(options: ExportOptions) -> pa.Schema:
@@ -32,7 +35,8 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     conversations = trainer_conversations(kept, options)
     messages = message_lists(kept, conversations.messages, options)
     records = pa.table({"messages": messages, "tools": tools_column(kept)})
-    lost = count_dropped(kept, options) | conversations.lost()
+    unmarked = {} if options.writes_weights else conversations.unmarked_context()
+    lost = count_dropped(kept, options) | conversations.lost() | unmarked
     return Rendered(records, reasons.is_null().arg_true(), reasons, lost)
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
-from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
+from polars_export.formats.messages import ABSENT as OF_MESSAGES
+from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.pair_sides import different, either_side, for_both_sides
 from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from polars_export.tables.tables import Tables
 
 __all__ = ["ABSENT", "render", "schema"]
+
+ABSENT = (*OF_MESSAGES, "weight")
 
 
 def schema(options: ExportOptions) -> pa.Schema:

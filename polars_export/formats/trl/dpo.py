@@ -46,4 +46,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         columns["metadata"] = pair_metadata(kept.traces)
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(differ)
     reasons = first_reason({DropReason.IDENTICAL: for_both_sides(~differ)})
-    return Rendered(pa.table(columns), rows, reasons, parts.dropped_content())
+    return Rendered(pa.table(columns), rows, reasons, parts.dropped_content(has_prompt=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -40,19 +41,26 @@ class ConversationColumns:
 
     def prompt(self) -> pa.Array:
         """Return the messages before the completion."""
-        return self._lists(~self._conversations.in_completion())
+        return self._lists(~self._in_completion)
 
     def completion(self) -> pa.Array:
         """Return the messages from the first of the assistant's on that is no context and answers a user."""
-        return self._lists(self._conversations.in_completion())
+        return self._lists(self._in_completion)
 
     def tools(self) -> pa.Array:
         """Return the function schemas, null where there are none."""
         return tools_column(self._tables)
 
-    def dropped_content(self) -> dict[str, int]:
-        """Count the content that the conversations cannot carry."""
-        return count_dropped(self._tables, self._options) | self._conversations.lost()
+    def dropped_content(self, *, has_prompt: bool) -> dict[str, int]:
+        """Count the content that the records cannot carry; where one has a prompt, only the rest is learned from."""
+        conversations = self._conversations
+        learned = self._in_completion if has_prompt and conversations.messages["context"].any() else None
+        lost = conversations.lost() | conversations.unmarked_context(learned)
+        return count_dropped(self._tables, self._options) | lost
+
+    @cached_property
+    def _in_completion(self) -> pl.Series:
+        return self._conversations.in_completion()
 
     def _lists(self, keep: pl.Series) -> pa.Array:
         return message_lists(self._tables, self._conversations.messages.filter(keep), self._options)
@@ -91,4 +99,5 @@ def one_per_trace(
     columns = columns | {"tools": parts.tools()}
     if options.include_metadata:
         columns["metadata"] = structs({name: arrow(tables.traces[name]) for name in _METADATA})
-    return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), dropped_content=parts.dropped_content())
+    dropped = parts.dropped_content(has_prompt="prompt" in columns)
+    return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), dropped_content=dropped)
