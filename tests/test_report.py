@@ -101,3 +101,21 @@ def eval_set(path: Path, cases: Iterable[str]) -> Path:
     known = [{"id": case, "name": case, "system_prompt": "", "user_messages": ["Hello?"]} for case in cases]
     path.write_text(json.dumps({"id": "set", "name": "set", "cases": known}), encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize("format_", ["chatml", "dpo"])
+def test_reasons_that_concern_single_traces_have_examples(format_: str, tmp_path: Path) -> None:
+    runs = [("a", 0.1), ("b", 0.1), ("a", 0.9), ("a", 0.8), ("unknown", 0.9)]
+    quiet = case_result("a", scores=[0.9])
+    quiet["invocation"]["turns"] = []
+    spoken = [case_result(case, turn(f"{score}"), scores=[score]) for case, score in runs]
+    source = write_lines(tmp_path / "runs.jsonl", *spoken, quiet)
+    sets = eval_set(tmp_path / "set.json", "ab")
+    options = pe.ExportOptions(format_, target="trl", quality_threshold=0.5, prompts=sets, missing_prompt="skip")
+    report = pe.export(source, tmp_path / "out.jsonl", options)
+    assert report.dropped == {"below_threshold": 2, "missing_prompt": 1, "no_answer": 1}
+    assert report.examples == {
+        "below_threshold": (None, "a"),
+        "missing_prompt": (None, "unknown"),
+        "no_answer": (None, "a"),
+    }

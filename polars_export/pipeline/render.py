@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from polars_export.choices import MissingPrompt
 from polars_export.formats import record_format
 from polars_export.pipeline.counters import Counters
+from polars_export.pipeline.dropped_traces import count_dropped_traces
 from polars_export.report import DropReason
-from polars_export.selection.decide import keep_traces
+from polars_export.selection.decide import drop_reasons
 from polars_export.selection.rule import CASE
 from polars_export.targets import Unit
 
@@ -53,20 +54,11 @@ class RenderedBatch:
 def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
     """Return the records of traces, which have their prompts; the traces of one record follow each other."""
     rendered = record_format(options).render(tables, options)
-    counters = Counters()
-    if rendered.reasons is not None:
-        for reason, count, *example in _by_reason(tables.traces, rendered.reasons):
-            counters.drop(reason, count, (example[0], example[1]))
+    counters = Counters() if rendered.reasons is None else count_dropped_traces(tables.traces, rendered.reasons)
     counters.exported = len(tables) - sum(counters.dropped.values())
     counters.records = rendered.records.num_rows
     counters.dropped_content.update(rendered.dropped_content)
     return RenderedBatch(tables, rendered, options.unit, counters)
-
-
-def _by_reason(traces: pl.DataFrame, reasons: pl.Series) -> list[tuple[Any, ...]]:
-    """Return each reason, the number of traces that left for it, and eval set and case of the first of them."""
-    left = traces.select(CASE).with_columns(reasons.alias("reason")).drop_nulls("reason")
-    return left.group_by("reason", maintain_order=True).agg(pl.len(), pl.col(CASE).first()).rows()
 
 
 def keep_prompted(tables: Tables, rules: Sequence[Rule], options: ExportOptions) -> tuple[Tables, Counters]:
@@ -82,9 +74,9 @@ def keep_prompted_traces(
 
     Where a missing prompt is an error, the counters name the cases.
     """
-    keep, dropped = keep_traces(traces, rules)
-    counters = Counters(dropped=dropped)
-    if dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
+    reasons = drop_reasons(traces, rules)
+    counters = count_dropped_traces(traces, reasons)
+    if counters.dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
         cases = traces.filter(pl.col("user_messages") == 0).select(CASE).rows()
         counters.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
-    return keep, counters
+    return reasons.is_null(), counters
