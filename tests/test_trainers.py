@@ -293,3 +293,23 @@ def test_without_context_no_record_has_a_weight(target: str, tmp_path: Path) -> 
     assert b"weight" not in (tmp_path / "out.jsonl").read_bytes()
     for path in (tmp_path / "out.parquet", *(tmp_path / "out/data").iterdir()):
         assert "weight" not in str(pl.read_parquet_schema(path))
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "left_out"),
+    [
+        ("llamafactory", "sharegpt", turn("")),
+        ("llamafactory", "kto", turn("")),
+        ("llamafactory", "dpo", turn("x", calls=[call()], results=[result()])),
+        ("openai", "dpo", turn("x", calls=[call()], results=[result()])),
+    ],
+)
+def test_dropped_content_is_that_of_the_exported_traces(target: str, name: str, left_out: Json) -> None:
+    trimmed = turn("x", calls=[call()], results=[result(), result(call_id="call-1")])
+    options = pe.ExportOptions(name, target=target)
+    runs = [case_result("a", trimmed), case_result("a", turn("y"))]
+    runs += [case_result("a", left_out, turn("", index=1)), case_result("a", left_out, turn("", index=1))]
+    rendered = record_format(options).render(tables_of(runs, CASE), options)
+    assert rendered.reasons is not None
+    assert rendered.reasons.is_null().to_list() == [True, True, False, False]
+    assert rendered.dropped_content["tool results at the end"] == 2

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's unpaired preferences: `conversations` in alternation and whether they are good ones."""
+"""LLaMA-Factory's unpaired preferences: `conversations` in alternation and a label, `kto_tag`."""
 
 from __future__ import annotations
 

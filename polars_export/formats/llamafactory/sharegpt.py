@@ -26,8 +26,8 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace; a conversation that breaks the alternation is left out."""
-    turns = alternate(tables, options)
-    keep = turns.reasons.is_null()
-    columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
+    alternation = alternate(tables, options)
+    keep = alternation.reasons.is_null()
+    columns = {"conversations": alternation.all_messages(), "system": alternation.system, "tools": alternation.tools}
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
-    return Rendered(records, keep.arg_true(), turns.reasons, turns.lost(tables, keep, options))
+    return Rendered(records, keep.arg_true(), alternation.reasons, alternation.dropped_content(tables, keep, options))

@@ -36,8 +36,8 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     messages = message_lists(kept, conversations.messages, options)
     records = pa.table({"messages": messages, "tools": tools_column(kept)})
     unmarked = {} if options.writes_weights else conversations.unmarked_context()
-    lost = count_dropped(kept, options) | conversations.lost() | unmarked
-    return Rendered(records, reasons.is_null().arg_true(), reasons, lost)
+    dropped_content = count_dropped(kept, options) | conversations.dropped_content() | unmarked
+    return Rendered(records, reasons.is_null().arg_true(), reasons, dropped_content)
 
 
 def _reasons(tables: Tables) -> pl.Series:

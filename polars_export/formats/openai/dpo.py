@@ -1,4 +1,4 @@
-"""OpenAI's preference pairs: an input, and two answers of one message each."""
+"""OpenAI's preference pairs: an input, and two completions of one message each."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ABSENT = (*OF_MESSAGES, "weight")
 def schema(options: ExportOptions) -> pa.Schema:
     """Return the schema of a record."""
     messages = pa.list_(message_type(options))
-    question = pa.struct({"messages": messages, "tools": tools_type(options)})
-    return pa.schema({"input": question, "preferred_output": messages, "non_preferred_output": messages})
+    inputs = pa.struct({"messages": messages, "tools": tools_type(options)})
+    return pa.schema({"input": inputs, "preferred_output": messages, "non_preferred_output": messages})
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
@@ -39,8 +39,8 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     """
     conversations = trainer_conversations(tables, options)
     in_completion = conversations.in_completion()
-    spoken = conversations.messages.filter(in_completion)
-    sides = pl.Series(message_lists(tables, spoken, options))
+    completions = conversations.messages.filter(in_completion)
+    sides = pl.Series(message_lists(tables, completions, options))
     reason = first_reason(
         {
             DropReason.NOT_SINGLE_MESSAGE: either_side(sides.list.len() != 1),
@@ -48,13 +48,14 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
         }
     )
     keep, reasons = reason.is_null(), for_both_sides(reason)
-    asked = conversations.messages.filter(~in_completion)
-    question = structs({"messages": message_lists(tables, asked, options), "tools": tools_column(tables)})
+    prompts = conversations.messages.filter(~in_completion)
+    inputs = structs({"messages": message_lists(tables, prompts, options), "tools": tools_column(tables)})
     columns = {
-        "input": arrow(pl.Series(question).gather_every(2).filter(keep)),
+        "input": arrow(pl.Series(inputs).gather_every(2).filter(keep)),
         "preferred_output": arrow(sides.gather_every(2).filter(keep)),
         "non_preferred_output": arrow(sides.gather_every(2, offset=1).filter(keep)),
     }
-    kept = tables.filter(reasons.is_null())
+    kept = reasons.is_null()
+    dropped_content = count_dropped(tables.filter(kept), options) | conversations.dropped_content(kept)
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    return Rendered(pa.table(columns), rows, reasons, count_dropped(kept, options))
+    return Rendered(pa.table(columns), rows, reasons, dropped_content)

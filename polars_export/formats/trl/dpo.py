@@ -10,7 +10,7 @@ import pyarrow as pa
 from polars_export.formats.messages import ABSENT
 from polars_export.formats.pair_sides import different, for_both_sides
 from polars_export.formats.rendered import Rendered, first_reason
-from polars_export.formats.trl.parts import ConversationColumns, pair_metadata, pair_schema
+from polars_export.formats.trl.columns import ConversationColumns, pair_metadata, pair_schema
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
@@ -34,16 +34,16 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     completions = pl.Series(ConversationColumns(tables, options).completion())
     differ = different(completions)
     kept = tables.filter(for_both_sides(differ))
-    parts = ConversationColumns(kept, options)
-    sides = pl.Series(parts.completion())
+    available = ConversationColumns(kept, options)
+    sides = pl.Series(available.completion())
     columns = {
-        "prompt": arrow(pl.Series(parts.prompt()).gather_every(2)),
+        "prompt": arrow(pl.Series(available.prompt()).gather_every(2)),
         "chosen": arrow(sides.gather_every(2)),
         "rejected": arrow(sides.gather_every(2, offset=1)),
-        "tools": arrow(pl.Series(parts.tools()).gather_every(2)),
+        "tools": arrow(pl.Series(available.tools()).gather_every(2)),
     }
     if options.include_metadata:
         columns["metadata"] = pair_metadata(kept.traces)
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(differ)
     reasons = first_reason({DropReason.IDENTICAL: for_both_sides(~differ)})
-    return Rendered(pa.table(columns), rows, reasons, parts.dropped_content(has_prompt=True))
+    return Rendered(pa.table(columns), rows, reasons, available.dropped_content(has_prompt=True))

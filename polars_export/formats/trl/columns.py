@@ -28,7 +28,7 @@ _PAIR_METADATA = _CASE_METADATA | {f"{side}_{name}": kind for name, kind in _RUN
 
 
 class ConversationColumns:
-    """The conversations of some traces in the parts that records are made of; each part has one element per trace."""
+    """The columns that records are made of, from the conversations of traces; each has one element per trace."""
 
     def __init__(self, tables: Tables, options: ExportOptions) -> None:
         self._tables = tables
@@ -55,8 +55,8 @@ class ConversationColumns:
         """Count the content that the records cannot carry; where one has a prompt, only the rest is learned from."""
         conversations = self._conversations
         learned = self._in_completion if has_prompt and conversations.messages["context"].any() else None
-        lost = conversations.lost() | conversations.unmarked_context(learned)
-        return count_dropped(self._tables, self._options) | lost
+        dropped = conversations.dropped_content() | conversations.unmarked_context(learned)
+        return count_dropped(self._tables, self._options) | dropped
 
     @cached_property
     def _in_completion(self) -> pl.Series:
@@ -66,9 +66,9 @@ class ConversationColumns:
         return message_lists(self._tables, self._conversations.messages.filter(keep), self._options)
 
 
-def trace_schema(options: ExportOptions, parts: tuple[str, ...], **more: pa.DataType) -> pa.Schema:
+def trace_schema(options: ExportOptions, lists: tuple[str, ...], **more: pa.DataType) -> pa.Schema:
     """Return the schema of a record of one trace: lists of messages, further fields, `tools` and `metadata`."""
-    return _schema(options, parts, more, _METADATA)
+    return _schema(options, lists, more, _METADATA)
 
 
 def pair_schema(options: ExportOptions) -> pa.Schema:
@@ -86,18 +86,18 @@ def pair_metadata(traces: pl.DataFrame) -> pa.StructArray:
 
 
 def _schema(
-    options: ExportOptions, parts: tuple[str, ...], more: dict[str, pa.DataType], metadata: dict[str, pa.DataType]
+    options: ExportOptions, lists: tuple[str, ...], more: dict[str, pa.DataType], metadata: dict[str, pa.DataType]
 ) -> pa.Schema:
-    fields = dict.fromkeys(parts, pa.list_(message_type(options))) | more | {"tools": tools_type(options)}
+    fields = dict.fromkeys(lists, pa.list_(message_type(options))) | more | {"tools": tools_type(options)}
     return pa.schema(fields | {"metadata": pa.struct(metadata)} if options.include_metadata else fields)
 
 
 def one_per_trace(
-    tables: Tables, options: ExportOptions, parts: ConversationColumns, columns: dict[str, pa.Array]
+    tables: Tables, options: ExportOptions, available: ConversationColumns, columns: dict[str, pa.Array]
 ) -> Rendered:
     """Return one record per trace: some columns, `tools` and `metadata`."""
-    columns = columns | {"tools": parts.tools()}
+    columns = columns | {"tools": available.tools()}
     if options.include_metadata:
         columns["metadata"] = structs({name: arrow(tables.traces[name]) for name in _METADATA})
-    dropped = parts.dropped_content(has_prompt="prompt" in columns)
+    dropped = available.dropped_content(has_prompt="prompt" in columns)
     return Rendered(pa.table(columns), pl.int_range(len(tables), eager=True), dropped_content=dropped)
