@@ -20,6 +20,7 @@ from polars_export.prompts.eval_sets import PROMPTS
 from polars_export.prompts.join import SideInputs
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
+from polars_export.writers.blocks import row_bytes
 from polars_export.writers.jsonlines import encode
 from tests import rowwise_trainers
 from tests.builders import call, case_result, result, turn, write_lines
@@ -313,3 +314,15 @@ def test_dropped_content_is_that_of_the_exported_traces(target: str, name: str, 
     assert rendered.reasons is not None
     assert rendered.reasons.is_null().to_list() == [True, True, False, False]
     assert rendered.dropped_content["tool results at the end"] == 2
+
+
+def test_the_shards_of_openai_are_cut_as_if_there_were_no_weights() -> None:
+    options = pe.ExportOptions("chatml", target="openai", file_type="jsonl")
+    tables = tables_of([case_result("a", turn("x"))], CASE)
+    weighted, plain = (
+        record_format(asked).render(tables, asked).records.cast(record_format(asked).schema(asked))
+        for asked in (options, replace(options, file_type=None))
+    )
+    assert weighted.schema != plain.schema
+    sizes = [row_bytes(table.drop_columns("tools").to_batches()[0]).to_pylist() for table in (weighted, plain)]
+    assert sizes[0] == sizes[1]
