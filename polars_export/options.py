@@ -24,6 +24,7 @@ from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, ta
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from polars_export.option_values import Parse
     from polars_export.selection.rule import Rule
@@ -226,12 +227,19 @@ class ExportOptions:
         rules = {"rules": [repr(rule) for rule in self.rules]} if self.rules else {}
         return values | asdict(self.repository) | {"target": self.target.name} | rules
 
-    def check_file_output(self) -> None:
+    def check_file_output(self, *, resumable: bool) -> None:
         """Refuse options that an output ignores which is no dataset repository.
+
+        Args:
+            resumable: Whether an export into such an output can be resumed.
 
         Raises:
             OptionError: One of them was given.
         """
+        if self.resume and not resumable:
+            raise OptionError(
+                "resume", "a stream cannot be resumed: name an uncompressed file or a directory as --output"
+            )
         for item in fields(RepositoryOptions):
             if getattr(self, item.name) is not None:
                 raise OptionError(item.name, "is for a dataset repository: name a directory as --output")
@@ -252,16 +260,17 @@ class ExportOptions:
             raise FormatNotImplementedError(self.format, target.name, target.offered)
         if not target.joins_prompts and (self.prompts or self.tools):
             option = "prompts" if self.prompts else "tools"
+            others = _names(lambda each: each.joins_prompts)
             raise OptionError(
-                option, f"the records of target {target} hold neither prompts nor tools; choose --target trl"
+                option, f"the records of target {target} hold neither prompts nor tools; choose --target {others}"
             )
-        if self.min_margin and not (target.pairs_need_margin and self.unit is Unit.PAIR):
-            raise OptionError("min_margin", "is for pairs (--format dpo) of targets other than reference")
+        if self.min_margin and not _takes_margin(target, self.target_format):
+            raise OptionError("min_margin", f"is for {_formats(_takes_margin)}")
         if self.label_threshold is not None and not self.target_format.labelled:
-            raise OptionError("label_threshold", "is for labelled records (--format kto)")
+            raise OptionError("label_threshold", f"is for {_formats(lambda _, each: each.labelled)}")
         if self.arguments is Arguments.STRING and len(target.arguments) == 1:
-            able = ", ".join(name for name, each in targets().items() if len(each.arguments) > 1)
-            raise OptionError("arguments", f"is for --target {able}; the records of {target} fix it")
+            others = _names(lambda each: len(each.arguments) > 1)
+            raise OptionError("arguments", f"is for --target {others}; the records of {target} fix it")
         if self.split_by and not self.test_fraction:
             raise OptionError("split_by", "splits nothing without --test-fraction")
         if self.split_by is SplitBy.PROMPT and not target.joins_prompts:
@@ -300,6 +309,25 @@ _PARSERS: dict[str, Parse] = {
     "resume": flag,
     "workers": whole_number,
 }
+
+
+def _takes_margin(target: Target, target_format: Format) -> bool:
+    return target.pairs_need_margin and target_format.unit is Unit.PAIR
+
+
+def _names(holds: Callable[[Target], bool]) -> str:
+    """Return the names of the targets for which something holds."""
+    return " or ".join(name for name, target in targets().items() if holds(target))
+
+
+def _formats(holds: Callable[[Target, Format], bool]) -> str:
+    """Return the options that name the formats for which something holds, and their targets."""
+    offering: dict[str, list[str]] = {}
+    for name, target in targets().items():
+        for offered in target.formats:
+            if holds(target, offered):
+                offering.setdefault(offered.name, []).append(name)
+    return ", or ".join(f"--format {name} with --target {' or '.join(those)}" for name, those in offering.items())
 
 
 def _target(value: object) -> Target:

@@ -221,6 +221,29 @@ def test_an_option_of_dataset_repositories_is_refused_for_a_file(
     pe.export(source, tmp_path / "out", options)
 
 
+@pytest.mark.parametrize("output", ["out.jsonl.gz", "out.jsonl.zst", "-"])
+def test_a_stream_cannot_be_resumed(output: str, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result())
+    name = output if output == "-" else tmp_path / output
+    with pytest.raises(pe.OptionError, match=r"^--resume: a stream cannot be resumed: name an uncompressed file"):
+        pe.export(source, name, pe.ExportOptions(resume=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"tools": "tools.json"}, "hold neither prompts nor tools; choose --target llamafactory or openai or trl"),
+        ({"min_margin": 0.1}, "is for --format dpo with --target llamafactory or openai or trl"),
+        ({"label_threshold": 0.1}, "is for --format kto with --target llamafactory or trl"),
+        ({"arguments": "string"}, "is for --target trl; the records of reference fix it"),
+    ],
+)
+def test_an_error_names_the_targets_and_formats_that_take_the_option(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(pe.OptionError, match=f"{problem}$"):
+        pe.ExportOptions(**options)
+
+
 def test_the_command_line_says_what_to_do_about_an_option_that_a_file_ignores(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

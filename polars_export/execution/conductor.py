@@ -30,7 +30,15 @@ from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
 from polars_export.sources.segments import raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
-from polars_export.writers import DatasetWriter, Plan, check_output, file_type_of, open_output, rejects_path
+from polars_export.writers import (
+    DatasetWriter,
+    Plan,
+    can_be_resumed,
+    check_output,
+    file_type_of,
+    open_output,
+    rejects_path,
+)
 
 if TYPE_CHECKING:
     import os
@@ -79,7 +87,7 @@ def export(
     inputs = find_inputs(sources, options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
     if not into_directory:
-        options.check_file_output()
+        options.check_file_output(resumable=can_be_resumed(output))
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
