@@ -90,12 +90,19 @@ class NothingToExportError(ExportError):
 
     def __init__(self, threshold: float | None, traces_read: int, dropped: Mapping[str, int]) -> None:
         reasons = "".join(f", {count} {reason}" for reason, count in dropped.items() if count)
-        hint = "; a pair needs two qualifying runs of one case" if dropped.get("single_run") else ""
+        hint = "".join(f"; {hint}" for reason, hint in _HINTS.items() if dropped.get(reason))
         limit = "without a quality threshold" if threshold is None else f"at quality threshold {threshold}"
         super().__init__(f"nothing to export {limit}: {traces_read} traces read{reasons}{hint}")
         self.threshold = threshold
         self.traces_read = traces_read
         self.dropped = dict(dropped)
+
+
+_HINTS = {
+    "single_run": "a pair needs two qualifying runs of one case",
+    "unlabelled": "--label-threshold makes labels of scores",
+}
+"""What to try, by the reason for which traces were left out."""
 
 
 class InputError(ExportError):

@@ -251,7 +251,7 @@ def test_the_label_is_the_verdict_or_a_threshold(tmp_path: Path) -> None:
         lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line)["label"] for line in lines] == expected
     source = write_lines(tmp_path / "scored.jsonl", scored_trace("a"))
-    with pytest.raises(pe.NothingToExportError, match="1 unlabelled"):
+    with pytest.raises(pe.NothingToExportError, match="1 unlabelled; --label-threshold makes labels of scores"):
         pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("kto", target="trl", missing_prompt="keep"))
 
 
