@@ -238,7 +238,7 @@ def test_a_long_bad_line_is_told_in_part(tmp_path: Path, output: Path) -> None:
 BROKEN = [b"{", b"words", b"\0\0\0", b"\xff\xfe", b'{"case_id": "a", "inv', b"3", b'{"case_id": 7}', b"[INFO] start"]
 OF_ANOTHER_KIND = [
     b"[1]",
-    b'{"messages": []}',
+    b'{"messages": [], "metadata": {"case_id": "a", "score": 1.0}}',
     b'{"messages": NaN}',
     b'{"id": "s", "cases": []}',
     b'{"case_results": [tru',
