@@ -230,24 +230,6 @@ def test_a_line_that_is_no_row_is_named_by_its_number(line: bytes, tmp_path: Pat
         pe.read(source)
 
 
-def test_values_nested_deep_are_read_or_refused_and_never_end_in_a_traceback(tmp_path: Path) -> None:
-    for depth in (100, *range(800, 1100, 7), 3_000):
-        nested = '{"a":' * depth + "1" + "}" * depth
-        for arguments in (nested, json.dumps(nested)):
-            call = f'[{{"id": "1", "name": "f", "arguments": {arguments}}}]'
-            for text in (
-                f'{{"messages": [{{"role": "assistant", "tool_calls": {call}}}]}}',
-                f'{{"messages": [{{"role": "assistant"}}], "tools": [{{"function": {{"name": "f", "x": {nested}}}}}]}}',
-            ):
-                source = tmp_path / "rows.jsonl"
-                source.write_text(text, encoding="utf-8")
-                options = pe.ExportOptions("chatml", target="trl", missing_prompt="keep", on_error="skip")
-                try:
-                    pe.export(source, tmp_path / "out.jsonl", options)
-                except pe.ExportError as error:
-                    assert depth > 100, str(error)  # noqa: PT017 - one of many
-
-
 def test_an_ambiguous_first_row_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     sides = {"prompt": [ASKED], "completion": [{"role": "assistant", "content": "Hi."}]}
     source = write_lines(tmp_path / "rows.jsonl", sides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -20,6 +21,7 @@ from polars_export.writers.jsonlines import encode
 from tests.conversations import SPELLINGS, conversations, messages_of, openai
 
 if TYPE_CHECKING:
+    from polars_export.inputs.decoding import Decoded
     from polars_export.tables.tables import Tables
     from tests.conversations import Step
 
@@ -30,15 +32,19 @@ ASKED = {"role": "user", "content": "Hello?"}
 ANSWERED = {"role": "assistant", "content": "Hi."}
 
 
-def tables_of(rows: list[Json], projection: Projection = Projection.CONVERSATIONS, field: str = FIELD) -> Tables:
-    """Return the tables of some rows as one chunk of lines."""
-    match = matches_record({field: [{"role": "user"}]})
+def decode(lines: list[bytes], projection: Projection) -> Decoded:
+    """Decode some rows as one chunk of lines."""
+    match = matches_record({FIELD: [{"role": "user"}]})
     assert match
-    lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
     ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
     spans = list(zip([0, *ends], ends, strict=False))
     chunk = Chunk("rows.jsonl", memoryview(b"".join(lines)), spans, range(1, len(lines) + 1))
-    decoded = decoder(match, projection, sort_arguments=False).decode(chunk)
+    return decoder(match, projection, sort_arguments=False).decode(chunk)
+
+
+def tables_of(rows: list[Json], projection: Projection = Projection.CONVERSATIONS) -> Tables:
+    """Return the tables of some rows."""
+    decoded = decode([json.dumps(row, ensure_ascii=False).encode() for row in rows], projection)
     assert not decoded.rejected
     builder = TableBuilder(projection)
     located = {"input": [None] * len(rows), "source": [None] * len(rows), "position": [None] * len(rows)}
@@ -274,3 +280,39 @@ def test_tools_of_any_spelling_are_function_schemas(tools: object) -> None:
 def test_no_tools_are_not_unknown_tools() -> None:
     assert (trace_of(ASKED, tools=[])["tools"], trace_of(ASKED, tools=None)["tools"]) == ([], None)
     assert trace_of(ASKED)["tools"] is None
+
+
+def test_what_a_user_calls_is_counted_in_every_spelling() -> None:
+    users = {**ASKED, "tool_calls": [{"id": "u", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+    for others in ([], [{"from": "human", "value": ""}]):
+        turns = turns_of(users, ANSWERED, *others, users)
+        assert turns["unknown_blocks"].to_list() == [2]
+
+
+def test_texts_that_are_null_are_empty() -> None:
+    null = {"type": "text", "text": None}
+    (turn,) = turns_of({"role": "user", "content": [null]}, {"role": "assistant", "content": [null]}).to_dicts()
+    assert (turn["text"], turn["preceding"][0]["content"]) == ("", "")
+
+
+@pytest.mark.parametrize(("calls", "users"), [("[]", 2), ("null", 2), ('[{"name": "f"}]', 1)])
+def test_calls_that_are_a_text_are_counted_at_every_projection(calls: str, users: int) -> None:
+    rows = [{FIELD: [ASKED, {"role": "assistant", "tool_calls": calls}, {"role": "tool", "content": "$ "}, ANSWERED]}]
+    for projection in (Projection.SELECTION, Projection.CONVERSATIONS):
+        assert tables_of(rows, projection).traces["user_messages"].to_list() == [users]
+
+
+def test_values_are_read_or_refused_however_deep_they_are_nested() -> None:
+    refused: set[int] = set()
+    for depth in (*range(1, sys.getrecursionlimit(), 50), *range(700, sys.getrecursionlimit()), 5_000):
+        nested = '{"a":' * depth + "1" + "}" * depth
+        for before, value, behind in (
+            ('{"trajectory":[{"role":"assistant","tool_calls":[{"name":"f","arguments":', nested, "}]}]}"),
+            ('{"trajectory":[{"role":"assistant","tool_calls":[{"name":"f","arguments":', json.dumps(nested), "}]}]}"),
+            ('{"trajectory":[{"role":"assistant"},{"role":"tool","content":', nested, "}]}"),
+            ('{"trajectory":[],"tools":[{"function":{"name":"f"},"x":', nested, "}]}"),
+        ):
+            decoded = decode([f"{before}{value}{behind}".encode()], Projection.CONVERSATIONS)
+            refused |= {depth} if decoded.rejected else set()
+    assert min(refused) > 600
+    assert 5_000 in refused
