@@ -23,7 +23,7 @@ from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
 from polars_export.inputs.reader import SourceReader
 from polars_export.selection.case_key import with_case_key
-from polars_export.selection.decide import keep_traces, select_traces
+from polars_export.selection.decide import drop_reasons, select_traces
 from polars_export.selection.rules import rules_of
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
@@ -114,8 +114,8 @@ def test_score_and_threshold(benchmark: Benchmark, steps: Steps) -> None:
     options = pe.ExportOptions(quality_threshold=0.5)
 
     def select() -> Tables:
-        keep, _ = keep_traces(steps.tables.traces, rules_of(options).each)
-        return steps.tables.filter(keep)
+        reasons = drop_reasons(steps.tables.traces, rules_of(options).each)
+        return steps.tables.filter(reasons.is_null())
 
     assert 0 < len(benchmark(select)) < CHUNK_TRACES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Arguments", "FileType", "MissingPrompt", "OnError", "Reasoning", "TrainingFormat"]
+__all__ = ["Arguments", "FileType", "MissingPrompt", "OnError", "Reasoning", "SplitBy", "TrainingFormat"]
 
 
 class TrainingFormat(StrEnum):
@@ -63,3 +63,10 @@ class OnError(StrEnum):
 
     FAIL = "fail"
     SKIP = "skip"
+
+
+class SplitBy(StrEnum):
+    """What stays together when a dataset is split: the runs of a case, or all traces with the same prompt."""
+
+    CASE = "case"
+    PROMPT = "prompt"

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from polars_export import __version__
-from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning
+from polars_export.cli_options import INPUT, OUTPUT, RECORDS, RUN, SELECTION, add_options
 from polars_export.errors import ExportError
 from polars_export.options import ExportOptions
 from polars_export.process import STOP_SIGNALS, end, without_numpy
-from polars_export.targets import DEFAULT_TARGET, format_names, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from enum import StrEnum
     from types import FrameType
 
 __all__ = ["main", "run"]
@@ -37,103 +35,9 @@ def cli() -> None:
     """Turn recorded agent traces into fine-tuning datasets."""
 
 
-def _choice(enum: type[StrEnum]) -> click.Choice[str]:
-    return click.Choice([member.value for member in enum])
-
-
 @cli.command("export", epilog=_EPILOG)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "--format",
-    type=click.Choice(format_names()),
-    required=True,
-    help="chatml, sharegpt: a conversation per trace; dpo: the best and the worst run of every case; kto: a labelled "
-    "completion per trace; prompt-completion: a completion per trace.",
-)
-@click.option(
-    "--output",
-    required=True,
-    metavar="OUT",
-    help="A .jsonl, .jsonl.gz, .jsonl.zst or .parquet file; - for standard output; or a directory, which becomes a "
-    "dataset repository.",
-)
-@click.option(
-    "--target",
-    type=click.Choice(list(targets())),
-    default=DEFAULT_TARGET,
-    show_default=True,
-    help="Trainer to write for, with its formats: "
-    + "; ".join(f"{name} ({', '.join(target.offered)})" for name, target in targets().items()),
-)
-@click.option(
-    "--quality-threshold", type=float, default=0.0, show_default=True, metavar="X", help="Lowest score that qualifies."
-)
-@click.option("--no-metadata", is_flag=True, help="Leave out the case, score and model of a record.")
-@click.option(
-    "--prompts",
-    multiple=True,
-    metavar="PATH",
-    help="Eval sets with the prompts of the cases; may be given several times.",
-)
-@click.option("--tools", metavar="FILE", help="Function schemas of the tools that the agent could call.")
-@click.option(
-    "--missing-prompt",
-    type=_choice(MissingPrompt),
-    default="error",
-    show_default=True,
-    help="What becomes of a trace without a user's message.",
-)
-@click.option(
-    "--reasoning", type=_choice(Reasoning), default="field", show_default=True, help="Where thinking blocks go."
-)
-@click.option(
-    "--arguments",
-    type=_choice(Arguments),
-    default="object",
-    show_default=True,
-    help="How tool-call arguments are written for trl.",
-)
-@click.option("--min-margin", type=float, default=0.0, metavar="X", help="Least difference in score of a pair.")
-@click.option("--label-threshold", type=float, metavar="X", help="Score of a good completion, instead of the verdict.")
-@click.option("--test-fraction", type=float, default=0.0, metavar="X", help="Share of the cases for the split test.")
-@click.option("--seed", type=int, default=0, metavar="N", help="Decides which cases these are.")
-@click.option(
-    "--max-shard-size",
-    "max_shard_bytes",
-    default="500MB",
-    show_default=True,
-    metavar="SIZE",
-    help="Largest shard of a directory, as its records in memory.",
-)
-@click.option(
-    "--file-type",
-    type=_choice(FileType),
-    default="parquet",
-    show_default=True,
-    help="What the shards of a directory are.",
-)
-@click.option(
-    "--on-error",
-    type=_choice(OnError),
-    default="fail",
-    show_default=True,
-    help="What a bad record does: stop the export, or be left out, counted and written to rejects.jsonl beside the "
-    "output.",
-)
-@click.option(
-    "--max-record-size",
-    "max_record_bytes",
-    default="256MB",
-    show_default=True,
-    metavar="SIZE",
-    help="A larger record is a bad one.",
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes.  [default: one on every core]"
-)
-@click.option("--overwrite", is_flag=True, help="Replace a directory that is not empty.")
-@click.option("--resume", is_flag=True, help="Take up what a killed export into the same output had finished.")
-@click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown.")
+@add_options(RECORDS, OUTPUT, INPUT, SELECTION, RUN)
 def export_command(
     *,
     sources: tuple[str, ...],
@@ -141,7 +45,7 @@ def export_command(
     no_metadata: bool,
     quiet: bool,
     workers: int | None,
-    **options: Any,  # noqa: ANN401 - options
+    **options: Any,  # noqa: ANN401 - those of `ExportOptions`
 ) -> None:
     """Export the traces of eval results.
 
@@ -164,14 +68,14 @@ def export_command(
 
 
 def run() -> NoReturn:
-    """Run the command line in a process that is there for nothing else, and end it."""
+    """Run the command line as the whole of a process, and end the process."""
     without_numpy()
     _catch_interrupts()
     end(_status_of(None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line in a process that goes on, and return its exit status."""
+    """Run the command line within a process, and return its exit status."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     _catch_interrupts()
     try:
@@ -188,16 +92,16 @@ def _status_of(arguments: Sequence[str] | None) -> int:
         error.show()
         return _USAGE
     except click.ClickException as error:
-        return _complain(" ".join(error.format_message().split()), _USAGE)
+        return _print_error(" ".join(error.format_message().split()), _USAGE)
     except _Interrupted:
-        return _complain("interrupted; the output is as it was", _INTERRUPTED)
+        return _print_error("interrupted; the previous output is unchanged", _INTERRUPTED)
     except ExportError as error:
-        return _complain(str(error), error.exit_status)
+        return _print_error(str(error), error.exit_status)
     return status if isinstance(status, int) else 0
 
 
-def _complain(message: str, status: int) -> int:
-    """Say what is wrong in one line, whatever the names and texts in it hold."""
+def _print_error(message: str, status: int) -> int:
+    """Print an error as one line, whatever its names and texts hold."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split("\n")))
     with suppress(OSError):  # standard error is full: the status tells
         click.echo(f"polars-export: {line}", err=True)

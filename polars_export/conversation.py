@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
-__all__ = ["Conversations", "Role", "reference_conversations", "trainer_conversations"]
+__all__ = ["UNMARKED_CONTEXT", "Conversations", "Role", "reference_conversations", "trainer_conversations"]
+
+
+UNMARKED_CONTEXT = "context messages to learn from"
+"""The kind, in the account, of messages which the agent did not produce in this run, and which no record can mark."""
 
 
 class Role(IntEnum):
@@ -37,16 +41,30 @@ class Conversations:
             Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
             `context`, whether it is an assistant's message that the agent did not produce in this run.
         lengths: For each trace that has messages their number.
-        trimmed: What was left out at the end of the conversations, in numbers of messages by kind.
+        trimmed: One row per kind of messages that were left out at the end of a conversation: `row` (of its trace),
+            `kind`, `count`; None where nothing ever is.
     """
 
     messages: pl.DataFrame
     lengths: pl.Series
-    trimmed: dict[str, int] = field(default_factory=dict)
+    trimmed: pl.DataFrame | None = None
 
-    def lost(self) -> dict[str, int]:
-        """Count the content of the traces that the messages do not hold."""
-        return self.trimmed
+    def dropped_content(self, kept: pl.Series | None = None) -> dict[str, int]:
+        """Count the messages that were left out, by kind; of the traces for which `kept` is true, by default of all."""
+        if self.trimmed is None:
+            return {}
+        trimmed = self.trimmed if kept is None else self.trimmed.filter(kept.gather(self.trimmed["row"]))
+        return dict(trimmed.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())
+
+    def unmarked_context(self, learned: pl.Series | None = None) -> dict[str, int]:
+        """Count the messages which the agent did not produce in this run, and which no record can mark as such.
+
+        Args:
+            learned: Whether a message is one to learn from; by default all of them are.
+        """
+        context = self.messages["context"]
+        count = int((context if learned is None else context & learned).sum())
+        return {UNMARKED_CONTEXT: count} if count else {}
 
     def in_completion(self) -> pl.Series:
         """Return for each message whether it belongs to the completion; what precedes that is the prompt.
@@ -128,11 +146,17 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
         _other_messages(answered, "closing", _behind(0)),
         _part(answered, _behind(1), Role.ASSISTANT, pl.col("final")),
     ]
-    trimmed = {
-        "tool results at the end": int(results.filter(is_trimmed).sum()),
-        "messages at the end": int(traces.filter(~is_answered)["closing"].list.len().sum()),
-    }
-    return _in_order(parts, {kind: count for kind, count in trimmed.items() if count})
+    trimmed = [
+        _trimmed(turns.filter(is_trimmed), "tool_results", "tool results at the end"),
+        _trimmed(traces.filter(~is_answered), "closing", "messages at the end"),
+    ]
+    return _in_order(parts, pl.concat(trimmed))
+
+
+def _trimmed(frame: pl.DataFrame, column: str, kind: str) -> pl.DataFrame:
+    """Return rows of `Conversations.trimmed` for the lists that hold something."""
+    counts = frame.select("row", kind=pl.lit(kind), count=pl.col(column).list.len())
+    return counts.filter(pl.col("count") > 0)
 
 
 # Every message has a place, a number that orders all messages of all traces. A trace has two slots more than turns (the
@@ -216,9 +240,9 @@ def _part(frame: pl.DataFrame, place: pl.Expr, role: Role, content: pl.Expr, **c
     )
 
 
-def _in_order(parts: list[pl.DataFrame], trimmed: dict[str, int] | None = None) -> Conversations:
+def _in_order(parts: list[pl.DataFrame], trimmed: pl.DataFrame | None = None) -> Conversations:
     messages = pl.concat(parts, how="diagonal").sort("place", maintain_order=True)
     if "context" in messages.columns:
         messages = messages.with_columns(pl.col("context").fill_null(value=False))
     lengths = messages["row"].rle().struct.field("len")
-    return Conversations(messages.drop("place"), lengths, trimmed or {})
+    return Conversations(messages.drop("place"), lengths, trimmed)

@@ -41,14 +41,28 @@ def _restored(kind: type[ExportError], message: str, fields: dict[str, object]) 
 
 
 class OptionError(ExportError):
-    """An option has a value that cannot be used."""
+    """An option has a value that cannot be used.
+
+    `option` is its name in Python; the message has the command line's spelling.
+    """
 
     exit_status = 2
 
     def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option}: {problem}")
+        super().__init__(f"{_SPELLINGS.get(option) or '--' + option.replace('_', '-')}: {problem}")
         self.option = option
         self.problem = problem
+
+
+_SPELLINGS = {
+    "sources": "SOURCE",
+    "options": "options",  # which only Python has, as
+    "rules": "rules",
+    "include_metadata": "--no-metadata",
+    "max_shard_bytes": "--max-shard-size",
+    "max_record_bytes": "--max-record-size",
+}
+"""The options that the command line does not spell as Python does, but for hyphens."""
 
 
 class FormatNotImplementedError(ExportError):
@@ -68,20 +82,27 @@ class FormatNotImplementedError(ExportError):
 class NothingToExportError(ExportError):
     """No trace is left to write.
 
-    `threshold` is the quality threshold as given, `traces_read` the number of traces that were read, and `dropped`
-    says how many of them were left out for which reason.
+    `threshold` is the quality threshold, None where there is none; `traces_read` is the number of traces that were
+    read, and `dropped` says how many of them were left out for which reason.
     """
 
     exit_status = 3
 
-    def __init__(self, threshold: float, traces_read: int, dropped: Mapping[str, int]) -> None:
+    def __init__(self, threshold: float | None, traces_read: int, dropped: Mapping[str, int]) -> None:
         reasons = "".join(f", {count} {reason}" for reason, count in dropped.items() if count)
-        hint = "; a pair needs two qualifying runs of one case" if dropped.get("single_run") else ""
-        what = f"nothing to export at quality threshold {threshold}: {traces_read} traces read{reasons}{hint}"
-        super().__init__(what)
+        hint = "".join(f"; {hint}" for reason, hint in _HINTS.items() if dropped.get(reason))
+        limit = "without a quality threshold" if threshold is None else f"at quality threshold {threshold}"
+        super().__init__(f"nothing to export {limit}: {traces_read} traces read{reasons}{hint}")
         self.threshold = threshold
         self.traces_read = traces_read
         self.dropped = dict(dropped)
+
+
+_HINTS = {
+    "single_run": "a pair needs two qualifying runs of one case",
+    "unlabelled": "--label-threshold makes labels of scores",
+}
+"""What to try, by the reason for which traces were left out."""
 
 
 class InputError(ExportError):

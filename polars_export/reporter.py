@@ -66,7 +66,7 @@ def export_traces(traces: Iterable[TraceLike], options: ExportOptions | None = N
         NothingToExportError: No trace is left to export.
     """
     plain = (_fields(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
-    return export_in_memory(object_chunks(plain), options or ExportOptions())
+    return export_in_memory(object_chunks(plain), ExportOptions.or_default(options))
 
 
 def _fields(trace: ScoredTrace) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Target:
         tool_call_ids: Whether calls and results have ids.
         tool_names: Whether a tool's message names the tool.
         whole_sides: Whether a side of a pair can be several messages, rather than one of the assistant.
+        weights: Whether a message of the assistant, in JSON, can say that it is not to be learned from.
         metadata: Whether a record says which trace it comes from.
         joins_prompts: Whether records hold prompts and tools of eval sets.
         inputs: The kinds of input that its records are defined for; empty for all.
@@ -99,6 +100,7 @@ class Target:
     tool_call_ids: bool = True
     tool_names: bool = True
     whole_sides: bool = True
+    weights: bool = False
     metadata: bool = True
     joins_prompts: bool = True
     inputs: tuple[str, ...] = ()

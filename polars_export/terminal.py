@@ -50,7 +50,9 @@ def summary(report: ExportReport) -> None:
     table.add_column("count", justify="right")
     table.add_row("exported", f"{report.exported:,}")
     for reason, count in report.dropped.items():
-        table.add_row(f"left out: {reason}", f"{count:,}")
+        example = report.example(reason)
+        such_as = "" if example is None else f", such as {example}"
+        table.add_row(escape(f"left out: {reason}{such_as}"), f"{count:,}")
     table.add_section()
     table.add_row("read", f"{report.traces_read:,}", style="bold")
     console.print(table)

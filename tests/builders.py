@@ -92,6 +92,11 @@ def document(*case_results: Json, eval_set_id: str = "set") -> Json:
     }
 
 
+def exported_record() -> Json:
+    """Return a record of an export: it has messages, and is no trace."""
+    return {"messages": [], "metadata": {"case_id": "case", "score": 1.0}}
+
+
 def write_document(path: Path, *case_results: Json, eval_set_id: str = "set") -> Path:
     path.write_text(json.dumps(document(*case_results, eval_set_id=eval_set_id), indent=2), encoding="utf-8")
     return path

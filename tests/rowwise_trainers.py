@@ -72,14 +72,16 @@ def prompt_length(spoken: list[Json]) -> int:
     return (after_user or answers or [len(spoken)])[0]
 
 
-def trl(trace: Json, case: Case, reasoning: str = "field") -> Json:
-    return {"messages": messages(trace, case, "trl", reasoning), "metadata": metadata(trace)}
+def trl(trace: Json, case: Case, eval_set_id: str, reasoning: str = "field") -> Json:
+    return {"messages": messages(trace, case, "trl", reasoning), "metadata": metadata(trace, eval_set_id)}
 
 
-def metadata(trace: Json) -> Json:
+def metadata(trace: Json, eval_set_id: str) -> Json:
     invocation = trace["invocation"]
     return {
         "case_id": trace["case_id"],
+        "eval_set_id": eval_set_id,
+        "run": None,
         "score": score(trace),
         "model_id": invocation["model"]["model_id"],
         "turns": len(invocation["turns"]),

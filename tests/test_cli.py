@@ -248,6 +248,6 @@ def test_an_interrupted_export_leaves_the_old_output(tmp_path: Path) -> None:
         time.sleep(0.2)  # by now it waits for more
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 130
-        assert process.stderr.read() == b"polars-export: interrupted; the output is as it was\n"
+        assert process.stderr.read() == b"polars-export: interrupted; the previous output is unchanged\n"
     assert output.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [output]

@@ -186,7 +186,7 @@ def size_of(value: object, kind: pa.DataType) -> int:
         return sum(size_of(parts.get(part.name), part.type) for part in kind)
     if pa.types.is_list(kind):
         return 4 + sum(size_of(item, kind.value_type) for item in (value if isinstance(value, list) else []))
-    return {pa.bool_(): 1, pa.int64(): 8}[kind]
+    return 0 if value is None else {pa.bool_(): 1, pa.int64(): 8}[kind]
 
 
 TEXT = st.none() | st.text(max_size=5)

@@ -14,7 +14,7 @@ import polars_export as pe
 from polars_export.inputs import detect
 from polars_export.inputs.find import find_sources
 from polars_export.sources import segments
-from tests.builders import case_result, document, write_document, write_lines
+from tests.builders import case_result, document, exported_record, write_document, write_lines
 from tests.faults.accounts import zstd
 
 
@@ -91,7 +91,7 @@ def test_a_large_file_of_another_kind_is_searched_for_traces_once(
     monkeypatch.setattr(segments, "PART_BYTES", 1_000)
     (tmp_path / "in").mkdir()
     write_lines(tmp_path / "in/runs.jsonl", case_result("a"), case_result("a"))
-    records = write_lines(tmp_path / "in/records.jsonl", *[{"messages": []}] * 100)
+    records = write_lines(tmp_path / "in/records.jsonl", *[exported_record()] * 100)
     done = pe.export(tmp_path / "in", tmp_path / "out.jsonl", pe.ExportOptions(name, on_error=on_error))
     assert done.skipped_files == {str(records): "the records of an export hold no traces"}
     assert (done.traces_read, done.dropped) == (2, {})
@@ -114,7 +114,8 @@ def test_a_search_skips_a_manifest_and_names_it(tmp_path: Path) -> None:
     assert done.traces_read == 1
     assert done.skipped_files == {
         str(tmp_path / "manifest.json"): "expected eval results (`eval_set_id` and `case_results`) or a trace "
-        "(`case_id` and `invocation`), found an object with options, sources"
+        "(`case_id` and `invocation`) or a row with one list of messages (objects with `role` or `from`), "
+        "found an object with options, sources"
     }
     with pytest.raises(pe.SourceError, match="found an object with options, sources"):
         cases(tmp_path / "manifest.json")

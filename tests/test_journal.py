@@ -39,7 +39,7 @@ def add_or_kill(self, entry):
 
 AppendLog.add = add_or_kill
 options = pe.ExportOptions({format!r}, on_error="skip", overwrite=True, resume=sys.argv[3] == "resume",
-                           max_shard_bytes=20_000, include_metadata={metadata})
+                           max_shard_bytes=None if "." in sys.argv[2] else 20_000, include_metadata={metadata})
 pe.export(sys.argv[1], sys.argv[2], options)
 """
 
@@ -76,7 +76,7 @@ def export(source: Path, output: Path, *, resume: bool = False, **more: object) 
         on_error="skip",
         overwrite=True,
         resume=resume,
-        max_shard_bytes=20_000,
+        max_shard_bytes=None if output.suffix else 20_000,
         include_metadata=asked["metadata"],
     )
     with pytest.MonkeyPatch.context() as patch:

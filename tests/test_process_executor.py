@@ -185,7 +185,7 @@ def test_a_command_that_is_interrupted_leaves_neither_processes_nor_files(number
         status = process.wait(timeout=30)
         message = process.stderr.read()
     if number == signal.SIGINT:
-        assert (status, message) == (130, b"polars-export: interrupted; the output is as it was\n")
+        assert (status, message) == (130, b"polars-export: interrupted; the previous output is unchanged\n")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "runs.jsonl"]
     deadline = time.monotonic() + 30
     while number == signal.SIGKILL and workers & running().keys():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_every_cell_loads_with_its_features_and_counts_and_the_rows_of_the_plain
     options = pe.ExportOptions(name, target=target, file_type=file_type, test_fraction=0.2, tools=tools)
     report = pe.export(source, tmp_path / "out", options)
     splits = load(tmp_path / "out", tmp_path / "cache")
-    pe.export(source, tmp_path / "plain.jsonl", options)
+    pe.export(source, tmp_path / "plain.jsonl", replace(options, file_type=None, test_fraction=None))
     lines = [record(json.loads(line)) for line in (tmp_path / "plain.jsonl").read_bytes().split(b"\n")[:-1]]
     loaded = {split: [record(row) for row in data] for split, data in splits.items()}
     assert sorted(row for of_split in loaded.values() for row in of_split) == sorted(lines)
@@ -128,7 +129,7 @@ def test_the_sample_keeps_prompts_results_arguments_and_tools(file_type: str, tm
     traces, cases = sample()
     tools = json.loads(TOOLS.read_text(encoding="utf-8"))
     for row, trace in zip(rows, traces, strict=True):
-        expected = rowwise_trainers.trl(trace, cases[trace["case_id"]])
+        expected = rowwise_trainers.trl(trace, cases[trace["case_id"]], "airline")
         messages = [without_nulls(message) for message in row["messages"]]
         assert messages == expected["messages"]
         assert messages[0]["role"] == "system"
@@ -250,7 +251,7 @@ def test_the_label_is_the_verdict_or_a_threshold(tmp_path: Path) -> None:
         lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line)["label"] for line in lines] == expected
     source = write_lines(tmp_path / "scored.jsonl", scored_trace("a"))
-    with pytest.raises(pe.OptionError, match="label_threshold: is needed: the trace of case 'a' has no verdict"):
+    with pytest.raises(pe.NothingToExportError, match="1 unlabelled; --label-threshold makes labels of scores"):
         pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("kto", target="trl", missing_prompt="keep"))
 
 

@@ -87,6 +87,9 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
             assert cases(source) == ["a", "b"]
 
 
+RECORD = b'{"messages": [], "metadata": {"case_id": "a", "score": 1.0}}'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -94,7 +97,11 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
         ("blank.json", b" \n\n ", "blank.json: the file is empty"),
         ("report.json", b'{"schema_version": 1, "cases": []}', "a report artifact holds no traces"),
         ("set.json", b'{"id": "s", "cases": []}', "an eval set holds no traces"),
-        ("records.jsonl", b'{"messages": []}', "the records of an export hold no traces"),
+        (
+            "records.jsonl",
+            RECORD,
+            "the records of an export hold no traces",
+        ),
         ("other.json", b'{"b": 1, "a": 2}', "expected eval results .*, found an object with a, b"),
         ("nothing.json", b"{}", "found an object with no keys"),
         ("array.json", b"\n[1]", r"array.json: a JSON array holds no traces; expected a results document, or a trace"),
@@ -237,7 +244,7 @@ def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
 
 def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_it(tmp_path: Path) -> None:
     source = tmp_path / "runs.jsonl"
-    for first in (b"[1]", b'{"id": "s", "cases": []}', b'{"messages": []}'):
+    for first in (b"[1]", b'{"id": "s", "cases": []}', RECORD):
         source.write_bytes(first + b"\n" + LINES)
         found, _, problem = decoded(source, ReadLimits(tolerant=True))
         assert not problem

@@ -6,20 +6,21 @@ import json
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import polars_export as pe
+import polars_export.formats
+from polars_export.choices import Reasoning
 from polars_export.execution import conductor
 from polars_export.formats import record_format
+from polars_export.report import DropReason
 from polars_export.sources import segments
 from polars_export.targets import format_names, targets
 from tests.builders import call, case_result, result, turn, write_lines
 from tests.plugins.target import PLAIN_TEXT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CELLS = [pe.ExportOptions(name, target=target) for target in targets().values() for name in target.offered]
 
@@ -82,3 +83,55 @@ def test_a_format_of_another_target_is_not_offered_by_ones_own() -> None:
         pe.ExportOptions("chatml", target=PLAIN_TEXT)
     with pytest.raises(pe.OptionError, match="expected one of chatml, dpo, sharegpt, kto, prompt-completion, found"):
         pe.ExportOptions("transcript", target="trl")
+
+
+def test_the_page_of_the_targets_says_what_they_can_carry() -> None:
+    page = (Path(polars_export.formats.__file__).parent / "README.md").read_text(encoding="utf-8")
+    words = {"drop": "dropped"}
+    for name, target in targets().items():
+        cells = [
+            f"`{name}`",
+            ", ".join(words.get(way, way) for way in target.reasoning),
+            ", ".join(target.arguments),
+            "yes" if target.text_beside_calls else "no",
+            "yes" if target.tool_call_ids else "no",
+            "conversations" if target.whole_sides else "single messages",
+            "yes" if target.metadata else "no",
+            "yes" if target.joins_prompts else "no",
+            "none" if target.quality_threshold is None else str(target.quality_threshold),
+        ]
+        assert f"| {' | '.join(cells)} |\n" in page
+    assert {reason for reason in DropReason if f"`{reason}`" in page} == OF_TARGETS
+
+
+OF_TARGETS = {
+    DropReason.STARTS_WITH_ASSISTANT,
+    DropReason.ADJACENT_TOOL_CALLS,
+    DropReason.EMPTY_LAST_MESSAGE,
+    DropReason.UNANSWERED_CALL,
+    DropReason.REPEATED_CALL_ID,
+    DropReason.REPEATED_RESULT,
+    DropReason.NOT_SINGLE_MESSAGE,
+    DropReason.IDENTICAL,
+    DropReason.UNLABELLED,
+}
+
+
+@pytest.mark.parametrize("options", CELLS, ids=lambda options: f"{options.target}-{options.format}")
+def test_what_a_target_tells_of_its_messages_is_what_their_schema_has(options: pe.ExportOptions) -> None:
+    target, names = options.target, names_in(record_format(options).schema(options))
+    if "tool_calls" in names:
+        assert ("tool_call_id" in names or "id" in names) == target.tool_call_ids
+        assert ("reasoning_content" in names) == (Reasoning.FIELD in target.reasoning)
+    assert ("metadata" in names) == target.metadata
+
+
+def names_in(kind: pa.Schema | pa.DataType) -> set[str]:
+    """Return the names of all fields, at every depth."""
+    if isinstance(kind, pa.Schema):
+        return set(kind.names).union(*(names_in(field.type) for field in kind))
+    if pa.types.is_list(kind):
+        return names_in(kind.value_type)
+    if pa.types.is_struct(kind):
+        return {field.name for field in kind}.union(*(names_in(field.type) for field in kind))
+    return set()

@@ -200,7 +200,7 @@ def test_an_output_inside_a_source_is_refused(tmp_path: Path) -> None:
 def test_bad_records_are_not_set_aside_where_there_is_no_place(output: str, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "rejects.jsonl", case_result())
     name = output if output == "-" else str(tmp_path / output)
-    with pytest.raises(pe.OptionError, match=r"on_error: skip|output: .* is one of the sources"):
+    with pytest.raises(pe.OptionError, match=r"^--on-error: skip|^--output: .* is one of the sources"):
         pe.export(source, name, pe.ExportOptions(on_error="skip"))
 
 

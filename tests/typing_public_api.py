@@ -61,11 +61,11 @@ def choose_options() -> None:
     )
     assert_type(options.format, pe.TrainingFormat | str)
     assert_type(options.target, pe.Target)
-    assert_type(options.quality_threshold, float)
+    assert_type(options.quality_threshold, float | None)
     assert_type(options.prompts, tuple[str, ...])
     assert_type(options.tools, str | None)
     assert_type(options.label_threshold, float | None)
-    assert_type(options.max_shard_bytes, int)
+    assert_type(options.max_shard_bytes, int | None)
     pe.ExportOptions("kto", target="trl", prompts=["sets/a.json", "sets/b.yaml"], label_threshold=0.5)
     assert_type(pe.ExportOptions.chatml_sft(0.5), pe.ExportOptions)
     assert_type(pe.ExportOptions.dpo_pairs(0.5), pe.ExportOptions)
@@ -130,7 +130,7 @@ def explain(error: pe.ExportError) -> None:
         assert_type(error.count, int)
         assert_type(error.cases, tuple[tuple[str | None, str], ...])
     elif isinstance(error, pe.NothingToExportError):
-        assert_type((error.threshold, error.traces_read), tuple[float, int])
+        assert_type((error.threshold, error.traces_read), tuple[float | None, int])
         assert_type(error.dropped, dict[str, int])
     elif isinstance(error, pe.FormatNotImplementedError):
         assert_type((error.format_name, error.target), tuple[str, str])

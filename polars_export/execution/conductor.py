@@ -6,13 +6,13 @@ which takes as long as they need to load them.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
+from polars_export.choices import FileType
 from polars_export.errors import InputError, SourceError
 from polars_export.execution.cpus import available_cpus
 from polars_export.execution.in_process_executor import InProcessExecutor
@@ -23,15 +23,25 @@ from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
+from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
 from polars_export.sources.segments import raise_if_all_skipped, size_of
 from polars_export.sources.stream import is_piped
-from polars_export.writers import DatasetWriter, Plan, check_output, open_output, rejects_path
+from polars_export.writers import (
+    DatasetWriter,
+    Plan,
+    can_be_resumed,
+    check_output,
+    file_type_of,
+    open_output,
+    rejects_path,
+)
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from polars_export.execution.executor import Executor, ExecutorFactory
@@ -73,16 +83,27 @@ def export(
         OptionError: The output has no ending that is known, or is among the sources.
         WorkerError: A process was ended from outside.
     """
-    options, output = options or ExportOptions(), os.fspath(output)
+    options, output = ExportOptions.or_default(options), path("output", output)
     inputs = find_inputs(sources, options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
+    if not into_directory:
+        options.check_file_output(resumable=can_be_resumed(output))
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
-    plan = Plan(options.file_type.value, options.max_shard_bytes, options.overwrite) if into_directory else None
+    repository = options.repository
+    plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
     with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
         parts = list(partition(inputs.sources, tolerant=options.skips))
+        rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
-        job = Job(tuple(inputs.eval_sets), options, output, into_directory, opened.parts, side_inputs)
+        job = Job(
+            tuple(inputs.eval_sets),
+            rendering,
+            output,
+            into_directory,
+            opened.parts,
+            side_inputs,
+        )
         workers = min(_worker_count(inputs, state, options), len(parts))
         with (
             (executor or make_executor)(job, workers) as running,

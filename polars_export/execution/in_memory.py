@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from polars_export.choices import FileType
 from polars_export.errors import OptionError
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.formats import record_format
@@ -39,6 +41,8 @@ def export_in_memory(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptio
     """
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
+    options.check_file_output(resumable=False)
+    options = replace(options, file_type=FileType.JSONL)
     counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)
     with pause_gc():

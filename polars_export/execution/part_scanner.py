@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.execution.tasks import ScannedPart, StoredInput
+from polars_export.pipeline.dropped_traces import count_dropped_traces
 from polars_export.pipeline.render import keep_prompted_traces
 from polars_export.pipeline.threshold_reader import ThresholdReader
 from polars_export.process import pause_gc
 from polars_export.selection.case_key import with_case_key
-from polars_export.selection.decide import keep_traces
+from polars_export.selection.decide import drop_reasons
 from polars_export.selection.rule import CASE_KEY
 from polars_export.selection.rules import columns_of, rules_of
 from polars_export.sources.random_access import RecordLocation, StoredSource
@@ -89,9 +90,9 @@ class PartScanner:
         """Return the rows of a `ScannedPart` for the traces that stay by the rules which look at each of them."""
         located = pl.DataFrame(locations, schema=LOCATION, orient="row")
         traces = pl.concat([builder.build().traces, located], how="horizontal")
-        keep, dropped = keep_traces(traces, self._rules.each)
-        counters.dropped.update(dropped)
-        traces = traces.filter(keep)
+        reasons = drop_reasons(traces, self._rules.each)
+        counters.add(count_dropped_traces(traces, reasons))
+        traces = traces.filter(reasons.is_null())
         if side_inputs := self._side_inputs():
             traces = side_inputs.count_messages(traces)
             keep, prompted = keep_prompted_traces(traces, self._rules.prompted, self._options)

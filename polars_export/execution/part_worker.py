@@ -53,8 +53,9 @@ def _encoding_of(job: Job) -> Encoding:
     schema = format_.schema(options)
     if not job.into_directory:
         return Encoding(schema, format_.ABSENT, file_type_of(job.output))
-    most = min(BLOCK_BYTES, options.max_shard_bytes)
-    return Encoding(schema, format_.ABSENT, options.file_type.value, for_hub=True, block_bytes=most)
+    repository = options.repository
+    most = min(BLOCK_BYTES, repository.max_shard_bytes)
+    return Encoding(schema, format_.ABSENT, repository.file_type.value, for_hub=True, block_bytes=most)
 
 
 class PartWorker:

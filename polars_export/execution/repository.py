@@ -14,7 +14,7 @@ from polars_export.writers.manifest import render_manifest
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
@@ -52,8 +52,8 @@ def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
 
     That depends on the case and the seed alone, so that no case changes sides when runs or cases are added.
     """
-    cases = traces.select("eval_set_id", "case_id")
-    sides = {case: _share(case, options.seed) < options.test_fraction for case in cases.unique().iter_rows()}
+    cases, repository = traces.select("eval_set_id", "case_id"), options.repository
+    sides = {case: _share(case, repository.seed) < repository.test_fraction for case in cases.unique().iter_rows()}
     return pl.Series([sides[case] for case in cases.iter_rows()], dtype=pl.Boolean)
 
 
@@ -65,11 +65,14 @@ def _share(case: tuple[str | None, str], seed: int) -> float:
 def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
     """Return the texts of the card, the manifest and the target's own files, by the file's name."""
     report, splits = facts.report, list(dict.fromkeys(shard.split for shard in facts.shards))
-    counts: dict[str, int | dict[str, int]] = {
+    counts: dict[str, int | Mapping[str, object]] = {
         "traces_read": report.traces_read,
         "exported": report.exported,
         "records": report.records,
         "dropped": {str(reason): count for reason, count in report.dropped.items()},
+        "examples": {
+            reason: {"eval_set_id": eval_set, "case_id": case} for reason, (eval_set, case) in report.examples.items()
+        },
         "dropped_content": report.dropped_content,
     }
     manifest = render_manifest(
@@ -98,6 +101,7 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         sources=[path for path, _ in facts.sources],
         selection=_selection(options),
         dropped={str(reason): count for reason, count in report.dropped.items()},
+        examples={reason: example for reason in report.dropped if (example := report.example(reason)) is not None},
         dropped_content=report.dropped_content,
         scores=_histogram(statistics.scores),
         models=dict(statistics.models),
@@ -108,7 +112,10 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
 
 
 def _selection(options: ExportOptions) -> list[str]:
-    sentences = [f"A trace qualifies with a score of at least {options.quality_threshold}."]
+    threshold = options.quality_threshold
+    sentences = [
+        f"A trace qualifies with a score of at least {threshold}." if threshold is not None else "Any trace qualifies."
+    ]
     if options.unit is Unit.PAIR:
         sentences.append("Chosen is the best qualifying trace of a case, rejected the worst.")
         if options.min_margin:
@@ -119,6 +126,7 @@ def _selection(options: ExportOptions) -> list[str]:
         sentences.append(f"A completion is a good one if {rule}.")
     if options.test_fraction:
         sentences.append(
-            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed {options.seed}."
+            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed"
+            f" {options.repository.seed}."
         )
     return sentences

@@ -89,6 +89,7 @@ class RunState:
             traces_read=counters.traces_read,
             exported=counters.exported,
             dropped=dict(counters.dropped),
+            examples=dict(counters.examples),
             dropped_content=dict(counters.dropped_content),
             skipped_files=self.skipped_files,
             bytes_read=self.bytes_stored,

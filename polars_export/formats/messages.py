@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ABSENT", "json_type", "message_lists", "message_type", "tools_column", "tools_type"]
 
 ABSENT = ("content", "reasoning_content", "tool_calls", "tool_call_id", "name", "tools")
+"""Keys that JSON leaves out where they are null, but for `weight`."""
 
 _ROLES = pl.Series(["system", "user", "assistant", "tool"])  # by the number of the role
 
@@ -42,6 +43,8 @@ def message_type(options: ExportOptions) -> pa.DataType:
     fields |= {"tool_calls": pa.list_(call), "tool_call_id": pa.string()}
     if options.target.tool_names:
         fields["name"] = pa.string()
+    if options.writes_weights:
+        fields["weight"] = pa.int64()
     return pa.struct(fields)
 
 
@@ -64,6 +67,9 @@ def message_lists(tables: Tables, messages: pl.DataFrame, options: ExportOptions
     fields |= {"tool_calls": calls, "tool_call_id": arrow(messages["tool_call_id"])}
     if options.target.tool_names:
         fields["name"] = arrow(messages["name"])
+    if options.writes_weights:
+        weight = pl.when("context").then(pl.lit(0, pl.Int64)).alias("weight")
+        fields["weight"] = arrow(messages.select(weight).to_series())
     counts = messages.group_by("row").len()
     lengths = pl.select(row=pl.int_range(len(tables))).join(counts, on="row", how="left", maintain_order="left")["len"]
     return lists(lengths.fill_null(0), structs(fields))

@@ -1,15 +1,20 @@
-"""Compare the two sides of preference pairs, which stand one behind the other: chosen, rejected, chosen, rejected."""
+"""The two sides of preference pairs, which stand one behind the other: chosen, rejected, chosen, rejected."""
 
 from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["both_sides", "different"]
+__all__ = ["different", "either_side", "for_both_sides"]
 
 
-def both_sides(holds: pl.Series) -> pl.Series:
-    """Return for each pair whether something holds for both of its sides."""
-    return holds.gather_every(2) & holds.gather_every(2, offset=1)
+def either_side(holds: pl.Series) -> pl.Series:
+    """Return for each pair whether something holds for one of its sides or both."""
+    return holds.gather_every(2) | holds.gather_every(2, offset=1)
+
+
+def for_both_sides(pairs: pl.Series) -> pl.Series:
+    """Return for each trace what there is for its pair."""
+    return pairs.gather(pl.int_range(2 * len(pairs), eager=True) // 2)
 
 
 def different(sides: pl.Series) -> pl.Series:

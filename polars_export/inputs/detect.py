@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.inputs.dialect import Match
+from polars_export.inputs.dialect import AmbiguousError, Match
 from polars_export.inputs.registry import dialects
 from polars_export.json_values import parse
 from polars_export.sources.json_lines import line_chunks
@@ -131,14 +131,16 @@ def _match_first_line(window: Window, start: int) -> Match | None:
     """Ask by the whole first line, if the window holds it."""
     newline = window.data.find(b"\n", window.start + start, window.end)
     end = newline if newline >= 0 else window.end
-    return _match_line(memoryview(window.data)[window.start + start : end])
+    return _match_line(memoryview(window.data)[window.start + start : end], window.source)
 
 
-def _match_line(line: memoryview) -> Match | None:
+def _match_line(line: memoryview, source: str) -> Match | None:
     try:
         return _match_record(parse(line))
     except ValueError:
         return None
+    except AmbiguousError as error:
+        raise SourceError(source, str(error)) from None
 
 
 def _start_of(window: Window) -> int:
@@ -181,7 +183,7 @@ def _match_later_line(window: Window) -> Match | None:
         for chunk in line_chunks(Window(again, window.limit)):
             for start, end in () if chunk.oversized else chunk.spans:
                 line = chunk.data[start:end]
-                if _may_be_a_trace(bytes(line)) and (match := _match_line(line)):
+                if _may_be_a_trace(bytes(line)) and (match := _match_line(line, window.source)):
                     return match
     return None
 
@@ -216,7 +218,7 @@ def _match_piped_line(window: Window) -> Match | None:
         end = window.end if newline < 0 and at_end else newline
         if end >= 0:
             line = memoryview(window.data)[window.start + at : end]
-            if _may_be_a_trace(bytes(line)) and (match := _match_line(line)):
+            if _may_be_a_trace(bytes(line)) and (match := _match_line(line, window.source)):
                 return match
             if newline >= 0:
                 at = newline + 1 - window.start

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from polars_export.sources.json_document import ArrayLayout
     from polars_export.tables.projection import Projection
 
-__all__ = ["Dialect", "Match"]
+__all__ = ["AmbiguousError", "Dialect", "Match"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Match:
     input: str
     layout: ArrayLayout | None = None
     settings: Hashable = None
+
+
+class AmbiguousError(Exception):
+    """A source is of a dialect, but may be read in several ways; the text says which, and how to name one."""
 
 
 class Dialect(Protocol):

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from polars_export.errors import MissingPromptError, NothingToExportError
 
-__all__ = ["Counters"]
+__all__ = ["Case", "Counters"]
 
 _CASES_NAMED = 5
+
+Case: TypeAlias = tuple[str | None, str]
+"""An eval set, None on lines that name none, and the id of a case."""
 
 
 @dataclass(slots=True)
 class Counters:
     """The account of an export under way.
 
-    `missing` are the cases without a user's message, in the order read, where that is an error.
+    Attributes:
+        traces_read: Number of traces read.
+        exported: Number of traces in the records.
+        records: Number of records.
+        dropped: Number of traces in no record, by reason.
+        examples: The eval set and case of one trace that left, by reason; not for every reason.
+        dropped_content: Content of the exported traces that the records cannot carry, by kind.
+        missing: The cases without a user's message, in the order read, where that is an error.
     """
 
     traces_read: int = 0
     exported: int = 0
     records: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Case] = field(default_factory=dict)
     dropped_content: Counter[str] = field(default_factory=Counter)
-    missing: dict[tuple[str | None, str], None] = field(default_factory=dict)
+    missing: dict[Case, None] = field(default_factory=dict)
 
-    def drop(self, reason: str, count: int) -> None:
-        """Count traces that are in no record."""
+    def drop(self, reason: str, count: int, example: Case | None = None) -> None:
+        """Count traces that are in no record; the first example of a reason is kept."""
         if count:
             self.dropped[reason] += count
+        if example:
+            self.examples.setdefault(reason, example)
 
     def add(self, other: Counters) -> None:
         """Add the counts of another part of the same export."""
@@ -37,10 +51,12 @@ class Counters:
         self.exported += other.exported
         self.records += other.records
         self.dropped.update(other.dropped)
+        for reason, example in other.examples.items():
+            self.examples.setdefault(reason, example)
         self.dropped_content.update(other.dropped_content)
         self.missing |= other.missing
 
-    def raise_if_empty(self, threshold: float) -> None:
+    def raise_if_empty(self, threshold: float | None) -> None:
         """Check that there is something to write.
 
         Raises:

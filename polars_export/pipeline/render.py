@@ -10,8 +10,9 @@ import polars as pl
 from polars_export.choices import MissingPrompt
 from polars_export.formats import record_format
 from polars_export.pipeline.counters import Counters
+from polars_export.pipeline.dropped_traces import count_dropped_traces
 from polars_export.report import DropReason
-from polars_export.selection.decide import keep_traces
+from polars_export.selection.decide import drop_reasons
 from polars_export.selection.rule import CASE
 from polars_export.targets import Unit
 
@@ -53,10 +54,8 @@ class RenderedBatch:
 def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
     """Return the records of traces, which have their prompts; the traces of one record follow each other."""
     rendered = record_format(options).render(tables, options)
-    counters = Counters()
-    for reason, count in rendered.dropped.items():
-        counters.drop(reason, count)
-    counters.exported = len(tables) - sum(rendered.dropped.values())
+    counters = Counters() if rendered.reasons is None else count_dropped_traces(tables.traces, rendered.reasons)
+    counters.exported = len(tables) - sum(counters.dropped.values())
     counters.records = rendered.records.num_rows
     counters.dropped_content.update(rendered.dropped_content)
     return RenderedBatch(tables, rendered, options.unit, counters)
@@ -75,9 +74,9 @@ def keep_prompted_traces(
 
     Where a missing prompt is an error, the counters name the cases.
     """
-    keep, dropped = keep_traces(traces, rules)
-    counters = Counters(dropped=dropped)
-    if dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
+    reasons = drop_reasons(traces, rules)
+    counters = count_dropped_traces(traces, reasons)
+    if counters.dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
         cases = traces.filter(pl.col("user_messages") == 0).select(CASE).rows()
         counters.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
-    return keep, counters
+    return reasons.is_null(), counters

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from polars_export.inputs.decoders import Decoders
 from polars_export.inputs.decoding import decode_with_headroom
 from polars_export.pipeline.counters import Counters
+from polars_export.pipeline.dropped_traces import count_dropped_traces
 from polars_export.report import DropReason
-from polars_export.selection.decide import keep_traces
+from polars_export.selection.decide import drop_reasons
 from polars_export.selection.rules import columns_of, rules_of
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
@@ -119,29 +119,30 @@ class ThresholdReader:
             if not decoded.rejected:
                 return decoded
         outlines = self._outline.of(match).decode(chunk)
-        stay, dropped = self._stay(outlines)
+        stay, left = self._stay(outlines)
         decoded = self._full.of(match).decode(outlines.chunk.take(stay))
         counters.drop(DropReason.INVALID, rejects.records(outlines, decoded))
-        counters.dropped.update(dropped)
+        counters.add(left)
         self._few_stay = 2 * len(stay) < len(outlines)
         return decoded
 
-    def _stay(self, outlines: Decoded) -> tuple[list[int], Counter[str]]:
-        """Return the indices of the traces that stay, and how many leave, by reason."""
+    def _stay(self, outlines: Decoded) -> tuple[list[int], Counters]:
+        """Return the indices of the traces that stay, and the account of those that leave."""
         builder = TableBuilder(self._outline.projection)
         builder.add(outlines.columns)
         if not len(builder):
-            return [], Counter()
-        keep, dropped = keep_traces(builder.build().traces, self._rules)
-        return keep.arg_true().to_list(), dropped
+            return [], Counters()
+        traces = builder.build().traces
+        reasons = drop_reasons(traces, self._rules)
+        return reasons.is_null().arg_true().to_list(), count_dropped_traces(traces, reasons)
 
     def _batch(self, builder: TableBuilder, counters: Counters) -> QualifyingBatch:
         if not len(builder):
             return QualifyingBatch(None, counters)
         tables = builder.build()
-        keep, dropped = keep_traces(tables.traces, self._rules)
-        if dropped:
-            counters.dropped.update(dropped)
-            self._few_stay = 2 * int(keep.sum()) < len(tables)
-        stay = tables.filter(keep)
+        reasons = drop_reasons(tables.traces, self._rules)
+        stay = tables.filter(reasons.is_null())
+        if len(stay) < len(tables):
+            counters.add(count_dropped_traces(tables.traces, reasons))
+            self._few_stay = 2 * len(stay) < len(tables)
         return QualifyingBatch(stay if len(stay) else None, counters)

@@ -32,7 +32,7 @@ def eval_sets_of(sources: Sources, prompts: Sources) -> list[Source]:
     Raises:
         SourceError: A directory cannot be searched.
     """
-    if given := as_list(prompts):
+    if given := as_list(prompts, "prompts"):
         return given
     found: dict[str, Source] = {}
     for path in (path for source in as_list(sources) for path in expand(os.fspath(source))):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from polars_export.selection.rule import Rule
 
-__all__ = ["Selection", "keep_traces", "select_traces"]
+__all__ = ["Selection", "drop_reasons", "select_traces"]
 
 _TRACES_AT_ONCE = 250_000
 """Traces, about, among which is chosen at a time: Polars takes some 150 bytes for each, over those that are held."""
@@ -33,17 +33,14 @@ class Selection(NamedTuple):
     dropped: Counter[str]
 
 
-def keep_traces(traces: pl.DataFrame, rules: Iterable[Rule]) -> tuple[pl.Series, Counter[str]]:
-    """Return which traces stay by rules that look at each for itself, and how many leave, by reason."""
-    keep = pl.repeat(True, traces.height, dtype=pl.Boolean, eager=True)
-    dropped: Counter[str] = Counter()
+def drop_reasons(traces: pl.DataFrame, rules: Iterable[Rule]) -> pl.Series:
+    """Return for each trace the first reason to leave by rules that look at each for itself, null if it stays."""
+    first = pl.repeat(None, traces.height, dtype=pl.String, eager=True)
     for rule in rules:
         reasons = rule.select(traces).sort("row")["reason"]
-        if reasons.null_count() == len(reasons):
-            continue
-        dropped.update(_count(reasons.filter(keep)))
-        keep &= reasons.is_null()
-    return keep, dropped
+        if reasons.null_count() < len(reasons):
+            first = first.zip_with(first.is_not_null(), reasons)
+    return first
 
 
 def select_traces(traces: pl.DataFrame, rules: Sequence[Rule]) -> Selection:

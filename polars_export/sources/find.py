@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from polars_export.errors import SourceError
+from polars_export.option_values import paths
 from polars_export.sources.store import FileKind, as_source_error, store_for
 from polars_export.sources.stream import STDIN
 
@@ -53,9 +54,13 @@ class Search(NamedTuple):
     layout_folder: str
 
 
-def as_list(sources: Sources) -> list[Source]:
-    """Return sources as a list: one is a list of one, and what can be iterated over only once can be used again."""
-    return [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+def as_list(sources: Sources, option: str = "sources") -> list[Source]:
+    """Return sources as a list: one is a list of one, and what can be iterated over only once can be used again.
+
+    Raises:
+        OptionError: They are no paths; it names the option.
+    """
+    return list(paths(option, sources))
 
 
 def find_files(source: Source, search: Search) -> list[FoundFile]:

@@ -5,6 +5,15 @@ neither Polars nor pyarrow, so that a process that only hands out work starts fa
 """
 
 from polars_export.writers.dataset_repository import DatasetWriter, Plan
-from polars_export.writers.output import Output, check_output, file_type_of, open_output, rejects_path
+from polars_export.writers.output import Output, can_be_resumed, check_output, file_type_of, open_output, rejects_path
 
-__all__ = ["DatasetWriter", "Output", "Plan", "check_output", "file_type_of", "open_output", "rejects_path"]
+__all__ = [
+    "DatasetWriter",
+    "Output",
+    "Plan",
+    "can_be_resumed",
+    "check_output",
+    "file_type_of",
+    "open_output",
+    "rejects_path",
+]

@@ -143,8 +143,8 @@ def row_bytes(batch: pa.RecordBatch) -> pa.Array:
     """Return the size of every row in bytes: what its values take in Arrow, so that it depends on nothing but the row.
 
     A string is its UTF-8 bytes plus 4 for the offset, JSON the same, a list its elements plus 4, a struct its fields, a
-    boolean 1, a number its width. A null is as large as an empty string, an empty list or any number. Validity bitmaps
-    are not counted: their size depends on the neighbours.
+    boolean 1, a number its width. A null is as large as an empty string or list; a number that is null takes nothing.
+    Validity bitmaps are not counted: their size depends on the neighbours.
     """
     return _value_bytes(batch.to_struct_array())
 
@@ -158,7 +158,10 @@ def _value_bytes(array: pa.Array) -> pa.Array:
         return pc.add(pc.subtract(sums.take(ends.slice(1)), sums.take(ends.slice(0, len(array)))), 4)
     if pa.types.is_string(array.type):
         return pc.add(pc.fill_null(pc.binary_length(array), 0).cast(pa.int64()), 4)
-    return pa.repeat(pa.scalar(max(array.type.bit_width // 8, 1), pa.int64()), len(array))
+    width = pa.scalar(max(array.type.bit_width // 8, 1), pa.int64())
+    if array.null_count:
+        return pc.if_else(array.is_valid(), width, pa.scalar(0, pa.int64()))
+    return pa.repeat(width, len(array))
 
 
 def _list_ends(array: pa.ListArray) -> pa.Array:

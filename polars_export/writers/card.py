@@ -78,6 +78,7 @@ class CardFacts:
         traces_read: Number of traces read.
         exported: Number of traces in the records.
         dropped: Number of traces left out, by reason.
+        examples: A case of one of them, by reason.
         dropped_content: Content that the records could not carry: how many pieces of each kind.
         scores: Bins of the scores of the exported traces, lowest first: from, to, number of traces.
         models: Number of exported traces of each model.
@@ -98,6 +99,7 @@ class CardFacts:
     sources: Sequence[str] = ()
     selection: Sequence[str] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
     dropped_content: Mapping[str, int] = field(default_factory=dict)
     scores: Sequence[tuple[float, float, int]] = ()
     models: Mapping[str, int] = field(default_factory=dict)
@@ -226,7 +228,9 @@ def _origin(facts: CardFacts) -> Iterator[str]:
         yield "\n".join(f"- {_escaped(sentence)}" for sentence in facts.selection)
     counts = {"traces read": facts.traces_read, "exported": facts.exported}
     lines = [f"| {name} | {count:,} |" for name, count in counts.items()]
-    lines += [f"| left out: {_cell(reason)} | {count:,} |" for reason, count in facts.dropped.items() if count]
+    for reason, count in facts.dropped.items():
+        such_as = f", such as {_cell(facts.examples[reason])}" if reason in facts.examples else ""
+        lines += [f"| left out: {_cell(reason)}{such_as} | {count:,} |"] if count else []
     yield "\n".join(["| | traces |", "| --- | ---: |", *lines])
     lost = [f"{_code(kind)}: {count:,}" for kind, count in facts.dropped_content.items() if count]
     if lost:

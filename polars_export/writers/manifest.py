@@ -22,7 +22,7 @@ def render_manifest(
     *,
     sources: Iterable[tuple[str, int | None]],
     options: Mapping[str, object],
-    counts: Mapping[str, int | Mapping[str, int]],
+    counts: Mapping[str, int | Mapping[str, object]],
     shards: Sequence[Shard],
     timings: Mapping[str, float],
 ) -> str:
@@ -55,7 +55,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _by_name(count: int | Mapping[str, int]) -> int | dict[str, int]:
+def _by_name(count: int | Mapping[str, object]) -> int | dict[str, object]:
     return count if isinstance(count, int) else dict(sorted(count.items()))
 
 

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from polars_export.writers.file_assembler import Block
     from polars_export.writers.work_directory import Work
 
-__all__ = ["STDOUT", "FileWriter", "Output", "check_output", "file_type_of", "open_output", "rejects_path"]
+__all__ = [
+    "STDOUT",
+    "FileWriter",
+    "Output",
+    "can_be_resumed",
+    "check_output",
+    "file_type_of",
+    "open_output",
+    "rejects_path",
+]
 
 STDOUT = "-"
 _NAME_OF_STDOUT = "standard output"
@@ -227,7 +236,7 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
 
 def _into_file(output: str, file: BinaryIO, work: Work, files: ReplayedFiles) -> Iterator[Output]:
     writer = FileWriter(output, file)
-    journal = None if output == STDOUT or _compression_of(output) else work.journal  # a stream cannot be taken up
+    journal = work.journal if can_be_resumed(output) else None
     try:
         yield Output(work.parts, writer, _rejects_of(work), journal, files)
     except BaseException:
@@ -280,6 +289,11 @@ def _mode_kept(path: Path, new: Path) -> Iterator[None]:
     yield
     if mode is not None:
         path.chmod(mode)
+
+
+def can_be_resumed(output: str) -> bool:
+    """Return whether an interrupted export into a file or a directory of this name can be resumed: into no stream."""
+    return output != STDOUT and _compression_of(output) is None
 
 
 def _compression_of(output: str) -> str | None:

@@ -32,14 +32,10 @@ PART_WRITTEN = r"os\.remove .*/\d{6}'"
 """The removal of a part's file, before the journal has its entry: a pattern for `start`."""
 
 
-def options(on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - options
-    asked = {
-        "quality_threshold": 0.25,
-        "overwrite": True,
-        "max_shard_bytes": "100KB",
-        "workers": 1,
-        "on_error": on_error,
-    }
+def options(output: Path, on_error: str, **more: Any) -> pe.ExportOptions:  # noqa: ANN401 - options
+    asked = {"quality_threshold": 0.25, "overwrite": True, "workers": 1, "on_error": on_error}
+    if not output.suffix:
+        asked["max_shard_bytes"] = "100KB"
     return pe.ExportOptions(**{"format": "chatml", **asked, **more})
 
 
@@ -200,7 +196,7 @@ class Scene:
     def arguments(self, *more: str) -> list[object]:
         """Return those of a command with the same options as `options`."""
         asked = ["--format", "chatml", "--quality-threshold", "0.25", "--on-error", self.on_error, "--overwrite"]
-        asked += ["--max-shard-size", "100KB", "--workers", "2"]
+        asked += ["--workers", "2", *([] if self.output.suffix else ["--max-shard-size", "100KB"])]
         return ["export", self.source, *asked, "--output", self.output, *more]
 
     def set_up(self) -> None:
@@ -234,7 +230,7 @@ class Scene:
 
     def finish(self, *, resume: bool = True, workers: int = 1) -> pe.ExportReport:
         """Export again, undisturbed, and check that all files are there in the end."""
-        asked = options(self.on_error, resume=resume, workers=workers)
+        asked = options(self.output, self.on_error, resume=resume, workers=workers)
         with small_parts():
             report = pe.export(self.source, self.output, asked)
         check_account(report, self.output, asked)

@@ -222,7 +222,7 @@ def test_beside_standard_output_there_is_no_place_for_rejects(
     assert main(["export", str(source), "--format", "chatml", "--output", "-", "--on-error", "skip"]) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("polars-export: on_error: skip writes bad records to a file beside the output")
+    assert captured.err.startswith("polars-export: --on-error: skip writes bad records to a file beside the output")
 
 
 def test_a_long_bad_line_is_told_in_part(tmp_path: Path, output: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_long_bad_line_is_told_in_part(tmp_path: Path, output: Path) -> None:
 BROKEN = [b"{", b"words", b"\0\0\0", b"\xff\xfe", b'{"case_id": "a", "inv', b"3", b'{"case_id": 7}', b"[INFO] start"]
 OF_ANOTHER_KIND = [
     b"[1]",
-    b'{"messages": []}',
+    b'{"messages": [], "metadata": {"case_id": "a", "score": 1.0}}',
     b'{"messages": NaN}',
     b'{"id": "s", "cases": []}',
     b'{"case_results": [tru',

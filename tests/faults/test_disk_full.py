@@ -58,7 +58,9 @@ def largest(source: Path) -> Callable[[str], int]:
 
     @cache
     def of(name: str) -> int:
-        made = undisturbed(source, source.with_name(name), options("skip", max_shard_bytes="500MB"))
+        output = source.with_name(name)
+        large = {} if output.suffix else {"max_shard_bytes": "500MB"}
+        made = undisturbed(source, output, options(output, "skip", **large))
         return max(map(len, made.values()))
 
     return of

@@ -23,7 +23,7 @@ from tests.faults.processes import (
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
-INTERRUPTED = b"polars-export: interrupted; the output is as it was\n"
+INTERRUPTED = b"polars-export: interrupted; the previous output is unchanged\n"
 COUNTED = b"1\n"
 """The number of matching changes, which an export that was stopped before one of them prints at its end."""
 
@@ -117,7 +117,8 @@ def test_interrupted_when_it_has_published_it_does_not_say_that_it_has_not(
     name: str, source: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "undisturbed").mkdir()
-    expected = undisturbed(source, tmp_path / "undisturbed" / name, options("skip"))
+    other = tmp_path / "undisturbed" / name
+    expected = undisturbed(source, other, options(other, "skip"))
     interrupt(scene_of(source, tmp_path / "out" / name, expected), 1, "shutil.rmtree")
 
 
@@ -125,7 +126,8 @@ def test_interrupted_when_it_has_published_it_does_not_say_that_it_has_not(
 @pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out"])
 def test_interrupted_at_any_step_of_publishing_it_tells_the_truth(name: str, source: Path, tmp_path: Path) -> None:
     (tmp_path / "undisturbed").mkdir()
-    expected = undisturbed(source, tmp_path / "undisturbed" / name, options("skip"))
+    other = tmp_path / "undisturbed" / name
+    expected = undisturbed(source, other, options(other, "skip"))
     with start(*scene_of(source, tmp_path / "counted" / name).arguments(), change=0) as process:
         assert process.stderr
         assert process.wait(PATIENCE) == 0

@@ -63,7 +63,9 @@ class Scenes:
     def _expected_files(self, name: str, word: str, on_error: str) -> dict[str, bytes]:
         if (name, word, on_error) not in self._known:
             source = self._source(word, on_error)
-            self._known[name, word, on_error] = undisturbed(source, source.with_name(name), options(on_error))
+            self._known[name, word, on_error] = undisturbed(
+                source, source.with_name(name), options(source.with_name(name), on_error)
+            )
         return self._known[name, word, on_error]
 
 

@@ -80,7 +80,7 @@ def _source_is_put_back(source: Path) -> Iterator[None]:
 
 def resume(scene: Scene, **changed: Any) -> pe.ExportReport:  # noqa: ANN401 - options
     """Resume an export, and compare its output with that of an export that starts over."""
-    asked = options(**{"on_error": "skip", **changed}, resume=True)
+    asked = options(scene.output, **{"on_error": "skip", **changed}, resume=True)
     with small_parts():
         report = pe.export(scene.source, scene.output, asked)
     check_account(report, scene.output, asked)
@@ -98,7 +98,7 @@ def resume(scene: Scene, **changed: Any) -> pe.ExportReport:  # noqa: ANN401 - o
 def undisturbed_output(source: Path, _data: bytes, name: str, changed: tuple[tuple[str, Any], ...]) -> Path:
     """Export what a source holds now, undisturbed, once for all tests that compare with that."""
     output = Path(mkdtemp(dir=source.parent)) / name
-    undisturbed(source, output, options(**{"on_error": "skip", **dict(changed)}))
+    undisturbed(source, output, options(output, **{"on_error": "skip", **dict(changed)}))
     return output
 
 
@@ -151,12 +151,16 @@ def test_a_source_that_has_grown_since_is_read_to_its_end(scene: Scene) -> None:
     ],
 )
 def test_with_other_options_it_starts_over(changed: dict[str, Any], scene: Scene) -> None:
+    if not scene.into_directory and changed.keys() & {"max_shard_bytes", "file_type"}:
+        with pytest.raises(pe.OptionError, match="is for a dataset repository"):
+            resume(scene, **changed)
+        return
     assert resume(scene, **changed).resumed == 0
 
 
 def test_where_bad_records_are_not_skipped_any_more_the_first_stops_the_export(scene: Scene) -> None:
     with small_parts(), pytest.raises(pe.BadRecordError, match=r"runs\.jsonl:43: "):
-        pe.export(scene.source, scene.output, options("fail", resume=True))
+        pe.export(scene.source, scene.output, options(scene.output, "fail", resume=True))
     assert scene.state() == "old"
     assert scene.check_left() == []
 
@@ -184,9 +188,9 @@ def test_with_half_an_entry_in_its_journal_it_goes_on_from_there(at: float, scen
 
 
 def test_with_nothing_to_take_up_resuming_is_an_export_like_any(source: Path, tmp_path: Path) -> None:
-    expected = undisturbed(source, tmp_path / "out.jsonl", options("skip"))
+    expected = undisturbed(source, tmp_path / "out.jsonl", options(tmp_path / "out.jsonl", "skip"))
     with small_parts():
-        report = pe.export(source, tmp_path / "other.jsonl", options("skip", resume=True))
+        report = pe.export(source, tmp_path / "other.jsonl", options(tmp_path / "other.jsonl", "skip", resume=True))
     assert report.resumed == 0
     assert (tmp_path / "other.jsonl").read_bytes() == expected["out.jsonl"]
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.conversation import Role, trainer_conversations
+from polars_export.conversation import UNMARKED_CONTEXT, Role, trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
+from polars_export.formats.rendered import first_reason
+from polars_export.report import DropReason
 from polars_export.tables.nested import arrow, lists, structs
 
 if TYPE_CHECKING:
@@ -21,48 +23,48 @@ __all__ = ["MESSAGE", "Alternation", "alternate"]
 
 MESSAGE = pa.struct({"from": pa.string(), "value": pa.string()})
 
-_SPEAKERS = pl.Series(["human", "observation", "gpt", "function_call"])
+_SENDERS = pl.Series(["human", "observation", "gpt", "function_call"])
 _HUMAN, _OBSERVATION, _GPT, _FUNCTION_CALL = range(4)
 
 
 @dataclass(frozen=True, slots=True)
 class Alternation:
-    """The conversations of some traces, merged so that the sides take turns.
+    """The conversations of traces, merged so that the two sides take turns.
 
     Attributes:
-        messages: One row per message: `row` (of its trace), `from`, `value`, `answers` (whether it is the
-            assistant's), `lost` (how many texts beside calls it cannot hold) and `broken` (whether it is more than one
-            message of the assistant, calls among them).
-        fits: For each trace, whether it has a place: its conversation starts with the user and ends with words or
-            calls, and the assistant says nothing more between a call and its result.
+        messages: One row per message: `row` (of its trace), `from`, `value`, `is_assistant`, and what it was merged
+            of: `dropped_texts` (texts beside calls, which it cannot hold), `adjacent_calls` (whether it was several
+            messages of the assistant, tool calls among them) and `context` (the number of context messages).
+        reasons: For each trace why it has no record, null if it has one.
         system: For each trace its system prompt, empty without one.
         tools: For each trace its function schemas as the text of a JSON array, empty without any.
-        trimmed: Content at the end of the conversations that was left out.
+        conversations: The messages before they were merged.
     """
 
     messages: pl.DataFrame
-    fits: pl.Series
+    reasons: pl.Series
     system: pl.Series
     tools: pl.Series
-    trimmed: dict[str, int]
+    conversations: Conversations
 
-    def conversations(self) -> pl.Series:
+    def all_messages(self) -> pl.Series:
         """Return for each trace all of its messages."""
         return self._lists(self.messages)
 
-    def questions(self) -> pl.Series:
+    def prompts(self) -> pl.Series:
         """Return for each trace the messages before the assistant's first."""
-        return self._lists(self.messages.filter(pl.col("answers").cum_max().over("row").not_()))
+        return self._lists(self.messages.filter(pl.col("is_assistant").cum_max().over("row").not_()))
 
-    def answers(self) -> pl.Series:
+    def completions(self) -> pl.Series:
         """Return for each trace the messages from the assistant's first on."""
-        return self._lists(self.messages.filter(pl.col("answers").cum_max().over("row")))
+        return self._lists(self.messages.filter(pl.col("is_assistant").cum_max().over("row")))
 
-    def lost(self, tables: Tables, keep: pl.Series, options: ExportOptions) -> dict[str, int]:
-        """Count the content of the traces to keep that these messages cannot carry."""
-        beside = self.messages.filter(keep.gather(self.messages["row"]))["lost"].sum()
-        counts = {"texts beside calls": int(beside), **self.trimmed}
-        return count_dropped(tables.filter(keep), options) | {name: count for name, count in counts.items() if count}
+    def dropped_content(self, tables: Tables, kept: pl.Series, options: ExportOptions) -> dict[str, int]:
+        """Count the content that the records cannot carry, of the traces for which `kept` is true."""
+        sums = self.messages.filter(kept.gather(self.messages["row"])).select(pl.col("dropped_texts", "context").sum())
+        texts, context = sums.row(0)
+        counts = {"texts beside calls": texts, **self.conversations.dropped_content(kept), UNMARKED_CONTEXT: context}
+        return count_dropped(tables.filter(kept), options) | {kind: count for kind, count in counts.items() if count}
 
     def _lists(self, messages: pl.DataFrame) -> pl.Series:
         counts = messages.group_by("row").len()
@@ -72,54 +74,80 @@ class Alternation:
 
 
 def alternate(tables: Tables, options: ExportOptions) -> Alternation:
-    """Merge the messages of each trace that follow each other on one side.
+    """Merge messages of one side that follow each other, in the conversations of traces.
 
-    Texts, and the results of one turn, are put together with a blank line between. Calls become one `function_call`, a
-    JSON array of name and arguments; texts beside them have no place.
+    Texts, and the results of one turn, are joined with a blank line between. Calls become one `function_call`, a JSON
+    array of name and arguments; texts beside them have no place.
     """
     conversations = trainer_conversations(tables, options)
-    spoken = conversations.messages.filter(pl.col("role") != int(Role.SYSTEM))
-    spoken = spoken.with_columns(
-        calls=_calls(tables).gather(spoken["turn"]), answers=pl.col("role") == int(Role.ASSISTANT)
+    messages = _merged(tables, conversations)
+    return Alternation(
+        messages,
+        _reasons(messages, len(tables)),
+        _system(conversations, len(tables)),
+        _tools(tables.traces),
+        conversations,
+    )
+
+
+def _merged(tables: Tables, conversations: Conversations) -> pl.DataFrame:
+    """Return the rows of `Alternation.messages`."""
+    messages = conversations.messages.filter(pl.col("role") != int(Role.SYSTEM))
+    messages = messages.with_columns(
+        calls=_calls(tables).gather(messages["turn"]), is_assistant=pl.col("role") == int(Role.ASSISTANT)
     )
     text = pl.col("content").filter(pl.col("content") != "")
     calls = pl.col("calls").drop_nulls()
-    runs = (
-        spoken.group_by(pl.struct("row", "answers").rle_id().alias("run"), maintain_order=True)
+    merged = (
+        messages.group_by(pl.struct("row", "is_assistant").rle_id().alias("side"), maintain_order=True)
         .agg(
-            pl.col("row", "answers").first(),
+            pl.col("row", "is_assistant").first(),
             text=text.str.join("\n\n"),
             texts=text.len(),
             calls=calls.str.join(","),
-            calling=calls.len() > 0,
-            observed=(pl.col("role") == int(Role.TOOL)).any(),
-            messages=pl.len(),
+            has_calls=calls.len() > 0,
+            has_results=(pl.col("role") == int(Role.TOOL)).any(),
+            count=pl.len(),
+            context=pl.col("context").sum(),
         )
-        .with_columns(pl.col("calling") & pl.col("answers"))
+        .with_columns(pl.col("has_calls") & pl.col("is_assistant"))
     )
-    speaker = (
-        pl.when("calling").then(_FUNCTION_CALL).when("answers").then(_GPT).when("observed").then(_OBSERVATION)
+    sender = (
+        pl.when("has_calls").then(_FUNCTION_CALL).when("is_assistant").then(_GPT).when("has_results").then(_OBSERVATION)
     ).otherwise(_HUMAN)
-    messages = runs.select(
+    return merged.select(
         "row",
-        "answers",
-        speaker.alias("from"),
-        value=pl.when("calling").then(pl.format("[{}]", "calls")).otherwise("text"),
-        lost=pl.when("calling").then("texts").otherwise(0),
-        broken=pl.col("calling") & (pl.col("messages") > 1),
+        "is_assistant",
+        _SENDERS.gather(merged.select(sender.alias("from")).to_series()).alias("from"),
+        "context",
+        value=pl.when("has_calls").then(pl.format("[{}]", "calls")).otherwise("text"),
+        dropped_texts=pl.when("has_calls").then("texts").otherwise(0),
+        adjacent_calls=pl.col("has_calls") & (pl.col("count") > 1),
     )
-    messages = messages.with_columns(_SPEAKERS.gather(messages["from"]).alias("from"))
-    whole = messages.group_by("row", maintain_order=True).agg(
-        fits=(pl.col("from").first() == "human") & (pl.col("value").last() != "") & ~pl.col("broken").any()
+
+
+def _reasons(messages: pl.DataFrame, traces: int) -> pl.Series:
+    """Return for each trace why it has no record: LLaMA-Factory's rules for a conversation, null if it keeps them."""
+    broken_rules = messages.group_by("row", maintain_order=True).agg(
+        starts_with_assistant=pl.col("from").first() != "human",
+        adjacent_tool_calls=pl.col("adjacent_calls").any(),
+        empty_last_message=pl.col("value").last() == "",
     )
-    rows = pl.select(row=pl.int_range(len(tables)))
-    fits = rows.join(whole, on="row", how="left", maintain_order="left")["fits"].fill_null(value=False)
-    tools = tables.traces.select(
-        pl.when(pl.col("tools").list.len() > 0)
-        .then(pl.format("[{}]", pl.col("tools").list.join(",")))
-        .otherwise(pl.lit(""))
-    ).to_series()
-    return Alternation(messages, fits, _system(conversations, len(tables)), tools, conversations.lost())
+    rows = pl.select(row=pl.int_range(traces)).join(broken_rules, on="row", how="left", maintain_order="left")
+    return first_reason(
+        {
+            DropReason.NO_ANSWER: rows["starts_with_assistant"].is_null(),  # no message at all
+            DropReason.STARTS_WITH_ASSISTANT: rows["starts_with_assistant"],
+            DropReason.ADJACENT_TOOL_CALLS: rows["adjacent_tool_calls"],
+            DropReason.EMPTY_LAST_MESSAGE: rows["empty_last_message"],
+        }
+    )
+
+
+def _tools(traces: pl.DataFrame) -> pl.Series:
+    """Return for each trace its function schemas as the text of a JSON array, empty without any."""
+    array = pl.format("[{}]", pl.col("tools").list.join(","))
+    return traces.select(pl.when(pl.col("tools").list.len() > 0).then(array).otherwise(pl.lit(""))).to_series()
 
 
 def _system(conversations: Conversations, traces: int) -> pl.Series:

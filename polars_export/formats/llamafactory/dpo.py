@@ -1,4 +1,4 @@
-"""LLaMA-Factory's ranking records: a question and two answers of one message each."""
+"""LLaMA-Factory's ranking records: a prompt and two completions of one message each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
-from polars_export.formats.pair_sides import both_sides, different
-from polars_export.formats.rendered import Rendered
+from polars_export.formats.pair_sides import different, either_side, for_both_sides
+from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
@@ -23,7 +23,7 @@ ABSENT: tuple[str, ...] = ()
 
 
 def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface of a format
-    """Return the schema of a record: each answer is one message, not a list."""
+    """Return the schema of a record: each completion is one message, not a list."""
     text = pa.string()
     return pa.schema(
         {"conversations": pa.list_(MESSAGE), "chosen": MESSAGE, "rejected": MESSAGE, "system": text, "tools": text}
@@ -35,23 +35,29 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
 
     Pairs in which a side is not a single message or breaks the alternation, or both say the same, are left out.
     """
-    turns = alternate(tables, options)
-    answers = turns.answers()
-    fitting = both_sides(turns.fits & (answers.list.len() == 1))
-    keep = fitting & different(answers)
-    dropped = {
-        DropReason.NOT_REPRESENTABLE: 2 * int((~fitting).sum()),
-        DropReason.IDENTICAL: 2 * int((fitting & ~keep).sum()),
-    }
-    answer = answers.list.first()
+    alternation = alternate(tables, options)
+    completions = alternation.completions()
+    reason = pl.select(
+        pl.coalesce(
+            alternation.reasons.gather_every(2),
+            alternation.reasons.gather_every(2, offset=1),
+            first_reason(
+                {
+                    DropReason.NOT_SINGLE_MESSAGE: either_side(completions.list.len() != 1),
+                    DropReason.IDENTICAL: ~different(completions),
+                }
+            ),
+        )
+    ).to_series()
+    keep, reasons = reason.is_null(), for_both_sides(reason)
+    completion = completions.list.first()
     columns = {
-        "conversations": turns.questions().gather_every(2),
-        "chosen": answer.gather_every(2),
-        "rejected": answer.gather_every(2, offset=1),
-        "system": turns.system.gather_every(2),
-        "tools": turns.tools.gather_every(2),
+        "conversations": alternation.prompts().gather_every(2),
+        "chosen": completion.gather_every(2),
+        "rejected": completion.gather_every(2, offset=1),
+        "system": alternation.system.gather_every(2),
+        "tools": alternation.tools.gather_every(2),
     }
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    kept = keep.gather(pl.int_range(len(tables), eager=True) // 2)
-    return Rendered(records, rows, dropped, turns.lost(tables, kept, options))
+    return Rendered(records, rows, reasons, alternation.dropped_content(tables, reasons.is_null(), options))

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's unpaired preferences: `conversations` in alternation and whether they are good ones."""
+"""LLaMA-Factory's unpaired preferences: `conversations` in alternation and a label, `kto_tag`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.llamafactory import sharegpt
+from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; a conversation that breaks the alternation is left out."""
-    rendered = sharegpt.render(tables, options)
-    tags = labels(tables.traces, options).gather(rendered.rows)
-    return rendered.with_records(rendered.records.add_column(1, "kto_tag", arrow(tags)))
+    """Return one record per trace whose label is known; a conversation that breaks the alternation is left out."""
+    label = labels(tables.traces, options)
+    rendered = sharegpt.render(tables.filter(label.is_not_null()), options)
+    tags = label.drop_nulls().gather(rendered.rows)
+    tagged = rendered.with_records(rendered.records.add_column(1, "kto_tag", arrow(tags)))
+    return tagged.among(label.is_not_null(), DropReason.UNLABELLED)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.llamafactory.alternation import MESSAGE, alternate
 from polars_export.formats.rendered import Rendered
-from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
@@ -28,10 +26,8 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace; a conversation that breaks the alternation is left out."""
-    turns = alternate(tables, options)
-    keep = turns.fits
-    columns = {"conversations": turns.conversations(), "system": turns.system, "tools": turns.tools}
-    dropped = {DropReason.NOT_REPRESENTABLE: int((~keep).sum())}
+    alternation = alternate(tables, options)
+    keep = alternation.reasons.is_null()
+    columns = {"conversations": alternation.all_messages(), "system": alternation.system, "tools": alternation.tools}
     records = pa.table({name: arrow(column.filter(keep)) for name, column in columns.items()})
-    rows = pl.int_range(len(tables), eager=True).filter(keep)
-    return Rendered(records, rows, dropped, turns.lost(tables, keep, options))
+    return Rendered(records, keep.arg_true(), alternation.reasons, alternation.dropped_content(tables, keep, options))

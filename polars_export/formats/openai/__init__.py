@@ -17,6 +17,7 @@ TARGET = Target(
     empty_content=False,
     tool_names=False,
     whole_sides=False,
+    weights=True,
     metadata=False,
     usage=_usage,
     formats=(

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
-from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
-from polars_export.formats.rendered import Rendered
+from polars_export.formats.messages import ABSENT as OF_MESSAGES
+from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
+from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ABSENT", "render", "schema"]
 
+ABSENT = (*OF_MESSAGES, "weight")
+
 
 def schema(options: ExportOptions) -> pa.Schema:
     """Return the schema of a record: only the keys that are documented, so no metadata."""
@@ -26,19 +29,19 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; one with a call that is not answered once, or an answer to none, is left out."""
-    answered = _answered(tables)
-    kept = tables.filter(answered)
+    """Return one record per trace; traces are left out that have a call which is not answered exactly once."""
+    reasons = _reasons(tables)
+    kept = tables.filter(reasons.is_null())
     conversations = trainer_conversations(kept, options)
     messages = message_lists(kept, conversations.messages, options)
     records = pa.table({"messages": messages, "tools": tools_column(kept)})
-    lost = count_dropped(kept, options) | conversations.lost()
-    rows = pl.int_range(len(tables), eager=True).filter(answered)
-    return Rendered(records, rows, {DropReason.NOT_REPRESENTABLE: int((~answered).sum())}, lost)
+    unmarked = {} if options.writes_weights else conversations.unmarked_context()
+    dropped_content = count_dropped(kept, options) | conversations.dropped_content() | unmarked
+    return Rendered(records, reasons.is_null().arg_true(), reasons, dropped_content)
 
 
-def _answered(tables: Tables) -> pl.Series:
-    """Return for each trace whether every call that something follows has one result, and every result a call."""
+def _reasons(tables: Tables) -> pl.Series:
+    """Return for each trace why it is left out: a call that something follows does not have exactly one result."""
     owner = tables.trace_rows()
     final = tables.traces["final_response"].fill_null("").gather(owner)
     turns = tables.turns.select(
@@ -48,7 +51,13 @@ def _answered(tables: Tables) -> pl.Series:
         last=pl.int_range(1, pl.len() + 1) == tables.traces["turns"].cum_sum().gather(owner),
         closes=final == "",
     )
-    once = pl.col("calls").list.n_unique() == pl.col("calls").list.len()
-    at_end = pl.col("last") & (pl.col("closes") | (pl.col("results").list.len() == 0))
-    bad = turns.filter(~(at_end | ((pl.col("calls") == pl.col("results")) & once)))
-    return ~pl.int_range(len(tables), eager=True).is_in(bad["row"].implode())
+    calls, results = pl.col("calls"), pl.col("results")
+    at_end = pl.col("last") & (pl.col("closes") | (results.list.len() == 0))
+    problems = {
+        DropReason.UNANSWERED_CALL: calls.list.set_difference(results).list.len() > 0,
+        DropReason.REPEATED_CALL_ID: calls.list.n_unique() < calls.list.len(),
+        DropReason.REPEATED_RESULT: calls != results,
+    }
+    followed = turns.filter(~at_end).select("row", **problems)
+    rows = pl.int_range(len(tables), eager=True)
+    return first_reason({reason: rows.is_in(followed.filter(pl.col(reason))["row"].implode()) for reason in problems})

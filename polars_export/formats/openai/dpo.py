@@ -1,4 +1,4 @@
-"""OpenAI's preference pairs: an input, and two answers of one message each."""
+"""OpenAI's preference pairs: an input, and two completions of one message each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
-from polars_export.formats.messages import ABSENT, message_lists, message_type, tools_column, tools_type
-from polars_export.formats.pair_sides import both_sides, different
-from polars_export.formats.rendered import Rendered
+from polars_export.formats.messages import ABSENT as OF_MESSAGES
+from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
+from polars_export.formats.pair_sides import different, either_side, for_both_sides
+from polars_export.formats.rendered import Rendered, first_reason
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow, structs
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ABSENT", "render", "schema"]
 
+ABSENT = (*OF_MESSAGES, "weight")
+
 
 def schema(options: ExportOptions) -> pa.Schema:
     """Return the schema of a record."""
     messages = pa.list_(message_type(options))
-    question = pa.struct({"messages": messages, "tools": tools_type(options)})
-    return pa.schema({"input": question, "preferred_output": messages, "non_preferred_output": messages})
+    inputs = pa.struct({"messages": messages, "tools": tools_type(options)})
+    return pa.schema({"input": inputs, "preferred_output": messages, "non_preferred_output": messages})
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
@@ -36,21 +39,23 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     """
     conversations = trainer_conversations(tables, options)
     in_completion = conversations.in_completion()
-    spoken = conversations.messages.filter(in_completion)
-    sides = pl.Series(message_lists(tables, spoken, options))
-    single = both_sides(sides.list.len() == 1)
-    keep = single & different(sides)
-    dropped = {
-        DropReason.NOT_REPRESENTABLE: 2 * int((~single).sum()),
-        DropReason.IDENTICAL: 2 * int((single & ~keep).sum()),
-    }
-    asked = conversations.messages.filter(~in_completion)
-    question = structs({"messages": message_lists(tables, asked, options), "tools": tools_column(tables)})
+    completions = conversations.messages.filter(in_completion)
+    sides = pl.Series(message_lists(tables, completions, options))
+    reason = first_reason(
+        {
+            DropReason.NOT_SINGLE_MESSAGE: either_side(sides.list.len() != 1),
+            DropReason.IDENTICAL: ~different(sides),
+        }
+    )
+    keep, reasons = reason.is_null(), for_both_sides(reason)
+    prompts = conversations.messages.filter(~in_completion)
+    inputs = structs({"messages": message_lists(tables, prompts, options), "tools": tools_column(tables)})
     columns = {
-        "input": arrow(pl.Series(question).gather_every(2).filter(keep)),
+        "input": arrow(pl.Series(inputs).gather_every(2).filter(keep)),
         "preferred_output": arrow(sides.gather_every(2).filter(keep)),
         "non_preferred_output": arrow(sides.gather_every(2, offset=1).filter(keep)),
     }
-    kept = tables.filter(keep.gather(pl.int_range(len(tables), eager=True) // 2))
+    kept = reasons.is_null()
+    dropped_content = count_dropped(tables.filter(kept), options) | conversations.dropped_content(kept)
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(keep)
-    return Rendered(pa.table(columns), rows, dropped, count_dropped(kept, options))
+    return Rendered(pa.table(columns), rows, reasons, dropped_content)

@@ -8,11 +8,11 @@ import polars as pl
 import pyarrow as pa
 
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.pair_sides import different
-from polars_export.formats.rendered import Rendered
-from polars_export.formats.trl.parts import ConversationColumns, pair_schema
+from polars_export.formats.pair_sides import different, for_both_sides
+from polars_export.formats.rendered import Rendered, first_reason
+from polars_export.formats.trl.columns import ConversationColumns, pair_metadata, pair_schema
 from polars_export.report import DropReason
-from polars_export.tables.nested import arrow, structs
+from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -33,25 +33,17 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     """
     completions = pl.Series(ConversationColumns(tables, options).completion())
     differ = different(completions)
-    dropped = {DropReason.IDENTICAL: 2 * int((~differ).sum())}
-    kept = tables.filter(differ.gather(pl.int_range(len(tables), eager=True) // 2))
-    parts = ConversationColumns(kept, options)
-    sides, chosen, rejected = pl.Series(parts.completion()), kept.traces[::2], kept.traces[1::2]
+    kept = tables.filter(for_both_sides(differ))
+    available = ConversationColumns(kept, options)
+    sides = pl.Series(available.completion())
     columns = {
-        "prompt": arrow(pl.Series(parts.prompt()).gather_every(2)),
+        "prompt": arrow(pl.Series(available.prompt()).gather_every(2)),
         "chosen": arrow(sides.gather_every(2)),
         "rejected": arrow(sides.gather_every(2, offset=1)),
-        "tools": arrow(pl.Series(parts.tools()).gather_every(2)),
+        "tools": arrow(pl.Series(available.tools()).gather_every(2)),
     }
     if options.include_metadata:
-        columns["metadata"] = structs(
-            {
-                "case_id": arrow(chosen["case_id"]),
-                "chosen_score": arrow(chosen["score"]),
-                "rejected_score": arrow(rejected["score"]),
-                "chosen_model_id": arrow(chosen["model_id"]),
-                "rejected_model_id": arrow(rejected["model_id"]),
-            }
-        )
+        columns["metadata"] = pair_metadata(kept.traces)
     rows = pl.int_range(0, len(tables), 2, eager=True).filter(differ)
-    return Rendered(pa.table(columns), rows, dropped, parts.dropped_content())
+    reasons = first_reason({DropReason.IDENTICAL: for_both_sides(~differ)})
+    return Rendered(pa.table(columns), rows, reasons, available.dropped_content(has_prompt=True))

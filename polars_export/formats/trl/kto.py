@@ -1,4 +1,4 @@
-"""TRL's unpaired preferences: a prompt, a completion and whether it is a good one."""
+"""TRL's unpaired preferences: a prompt, a completion and its label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.trl.parts import ConversationColumns, one_per_trace, trace_schema
+from polars_export.formats.trl.columns import ConversationColumns, one_per_trace, trace_schema
+from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
 if TYPE_CHECKING:
@@ -25,11 +26,10 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace."""
-    parts = ConversationColumns(tables, options)
-    columns = {
-        "prompt": parts.prompt(),
-        "completion": parts.completion(),
-        "label": arrow(labels(tables.traces, options)),
-    }
-    return one_per_trace(tables, options, parts, columns)
+    """Return one record per trace whose label is known."""
+    label = labels(tables.traces, options)
+    labelled = tables.filter(label.is_not_null())
+    available = ConversationColumns(labelled, options)
+    columns = {"prompt": available.prompt(), "completion": available.completion(), "label": arrow(label.drop_nulls())}
+    rendered = one_per_trace(labelled, options, available, columns)
+    return rendered.among(label.is_not_null(), DropReason.UNLABELLED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polars_export.formats.messages import ABSENT
-from polars_export.formats.trl.parts import ConversationColumns, one_per_trace, trace_schema
+from polars_export.formats.trl.columns import ConversationColumns, one_per_trace, trace_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,5 +24,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per trace."""
-    parts = ConversationColumns(tables, options)
-    return one_per_trace(tables, options, parts, {"prompt": parts.prompt(), "completion": parts.completion()})
+    available = ConversationColumns(tables, options)
+    return one_per_trace(
+        tables, options, available, {"prompt": available.prompt(), "completion": available.completion()}
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
+from msgspec import UNSET
 
+from polars_export.inputs.arguments import ArgumentEncoder
 from polars_export.inputs.eval_results.prompts import prompt_columns, prompt_counts
 from polars_export.inputs.eval_results.records import Extension, Image, SkippedThinking, Thinking, UnknownBlock
 from polars_export.inputs.tool_results import bind_results
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Flattener"]
 
-_ENCODE = msgspec.json.Encoder().encode_lines
-_ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode_lines
 _COUNTED: dict[type, str] = {
     SkippedThinking: "thinking_blocks",
     Thinking: "thinking_blocks",
@@ -46,29 +44,22 @@ _COUNTED: dict[type, str] = {
     Extension: "extension_blocks",
     UnknownBlock: "unknown_blocks",
 }
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_LONG_INTEGER = b"0" * 19
-"""So many digits an integer beyond 64 bits has at least. Looking for them so is ten times as fast as by a regex."""
 _USAGE_KINDS = ("input", "output", "cache_read", "cache_write", "total")
 
 
 class Flattener:
     """Takes decoded records apart into the values of columns.
 
-    Each column is one comprehension over the records: about twice as fast as one loop that appends to many lists. Below
-    the full projection, integers beyond 64 bits in arguments become numbers in double precision: so the reference reads
-    them, and readers of datasets fail on them.
+    Each column is one comprehension over the records: about twice as fast as one loop that appends to many lists.
 
     Args:
         projection: The projection at which the records are decoded.
-        sort_arguments: Whether the keys of tool-call arguments are sorted by their UTF-8 bytes at every depth, as the
-            reference does, instead of standing in the order of the source. Cheap here, where the values are at hand;
-            later it would mean parsing again.
+        sort_arguments: Whether the keys of tool-call arguments are sorted; see `ArgumentEncoder`.
     """
 
     def __init__(self, projection: Projection, *, sort_arguments: bool = False) -> None:
         self._projection = projection
-        self._encode = _ENCODE_SORTED if sort_arguments else _ENCODE
+        self._arguments = ArgumentEncoder(projection, sort_arguments=sort_arguments)
 
     def columns(self, traces: Sequence[TraceOutline]) -> Columns:
         """Return the columns of some records."""
@@ -94,15 +85,11 @@ class Flattener:
 
     def _tool_calls(self, turns: Sequence[Turn]) -> Values:
         calls = [call for turn in turns for call in turn.tool_calls]
-        # One line per value: encoding them together and splitting is cheaper than one call and one string for each.
-        encoded = self._encode([call.arguments for call in calls])
-        if self._projection is not Projection.FULL and _LONG_INTEGER in encoded.translate(_DIGITS_TO_ZERO):
-            encoded = self._encode([_within_64_bits(call.arguments) for call in calls])
         return {
             "tool_calls": [len(turn.tool_calls) for turn in turns],
             "tool_calls.id": [call.id for call in calls],
             "tool_calls.name": [call.name for call in calls],
-            "tool_calls.arguments": encoded.decode().split("\n")[:-1],
+            "tool_calls.arguments": self._arguments.encode([call.arguments for call in calls]),
         }
 
 
@@ -122,7 +109,7 @@ def _outline_values(traces: Sequence[TraceOutline]) -> Values:
 
 def _recorded_score(trace: TraceOutline) -> float | None:
     """Return the score of a scored trace; of a case result 0.0 if no metric scored it, as the reference has it."""
-    if trace.metric_results is msgspec.UNSET:
+    if trace.metric_results is UNSET:
         return cast("float", trace.score)
     return None if trace.metric_results else 0.0
 
@@ -228,24 +215,6 @@ def _full_turn_values(turns: Sequence[FullTurn]) -> Values:
         "duration_seconds": _seconds([turn.duration for turn in turns]),
         **_usage([message.usage for message in messages], [message.cost for message in messages]),
     }
-
-
-def _within_64_bits(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value, changed in place, whose integers beyond 64 bits are floating-point numbers.
-
-    Those beyond the largest double stay: there is no other way to write them.
-    """
-    held = [value]
-    left: list[Any] = [held]
-    while left:  # not by recursion: arguments may be nested as deep as the decoder goes
-        container = left.pop()
-        for key, item in container.items() if isinstance(container, dict) else enumerate(container):
-            if isinstance(item, (dict, list)):
-                left.append(item)
-            elif isinstance(item, int) and not -(2**63) <= item < 2**64:
-                with suppress(OverflowError):
-                    container[key] = float(item)
-    return held[0]
 
 
 def _texts(contents: Sequence[Sequence[Any]]) -> list[str]:
