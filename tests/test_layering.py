@@ -1,4 +1,4 @@
-"""The house: which module may import which, read from the imports themselves."""
+"""The house: which module may import which, read from the imports themselves, types included."""
 
 from __future__ import annotations
 
@@ -6,123 +6,179 @@ import ast
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "polars_export"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "polars_export"
 
-# A room, and the rooms it may import; a package is one room. SourceReader downwards, data flows one way.
+# A room, and the rooms that it may import. Downwards, data flows one way: a room imports none below it. A package is
+# one room, but for single modules of it that others need before it: what a rule is, and which columns there are.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
-    "names": set(),
-    "detail": set(),
-    "schema": {"detail"},
-    "chunk": set(),
-    "nested": set(),
-    "options": {"errors"},
+    "choices": set(),
     "report": set(),
-    "decode": {"chunk", "detail", "errors"},
-    "sources": {"chunk", "decode", "errors", "names"},
-    "flatten": {"chunk", "decode", "detail", "nested", "schema"},
-    "scoring": {"options"},
-    "selection": set(),
-    "tables": {"flatten", "nested", "scoring"},
-    "prompting": {"errors", "sources", "tables"},
-    "conversation": {"options", "tables"},
-    "formats": {"conversation", "errors", "nested", "options", "report", "tables"},
+    "file_names": set(),
+    "json_values": set(),
     "process": set(),
-    "writers": {"errors", "names", "nested", "process"},
+    "option_values": {"errors"},
+    "tables.projection": set(),
+    "targets": {"choices", "tables.projection"},
+    "selection.rule": set(),
+    "options": {"choices", "errors", "option_values", "selection.rule", "targets"},
+    "sources": {"errors", "json_values", "option_values"},
+    "tables": {"tables.projection"},
+    "inputs": {"errors", "json_values", "process", "sources", "tables", "tables.projection"},
+    "prompts": {"errors", "inputs", "json_values", "options", "sources", "tables"},
+    "selection": {"choices", "options", "report", "selection.rule", "targets"},
+    "conversation": {"choices", "options", "tables"},
+    "formats": {"choices", "conversation", "options", "report", "tables", "tables.projection", "targets"},
     "pipeline": {
-        "chunk", "decode", "detail", "errors", "flatten", "formats", "options", "process", "prompting", "report",
-        "schema", "scoring", "selection", "sources", "tables", "writers",
+        "choices", "errors", "formats", "inputs", "options", "report", "selection", "selection.rule", "sources",
+        "tables", "tables.projection", "targets",
     },
-    "reporter": {"decode", "errors", "options", "pipeline"},
-    "terminal": {"pipeline", "report"},
-    "cli": {"__init__", "errors", "options", "pipeline", "process", "terminal"},
+    "writers": {"errors", "file_names", "process", "tables", "targets"},
+    "execution": {
+        "choices", "errors", "formats", "inputs", "option_values", "options", "pipeline", "process", "prompts",
+        "report", "selection", "selection.rule", "sources", "tables", "tables.projection", "targets", "writers",
+    },
+    "reporter": {"choices", "errors", "execution", "inputs", "options"},
+    "terminal": {"execution", "report"},
+    "cli_options": {"choices", "options", "targets"},
+    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "terminal"},
     "__main__": {"cli"},
 }  # fmt: skip
-TOUCH_FILES = {"sources", "writers", "cli"}
-PROCESSES = {PACKAGE / "process.py", PACKAGE / "pipeline/crew.py"}  # how one starts or ends
-CONDUCT = ["sources", "writers", "pipeline", "pipeline.export", "pipeline.crew"]  # while others load Polars
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+FILES = {"pathlib", "io", "glob", "shutil", "tempfile"}
+TOUCH_FILES = {"sources", "writers", "cli", "execution"}
+PROCESSES = {"subprocess", "multiprocessing", "concurrent.futures", "threading"}
+START_PROCESSES = {"process.py", "execution/process_executor.py", "execution/worker_process.py"}
+CONDUCT = [
+    "sources", "writers", "execution", "inputs.detect", "inputs.partition", "execution.conductor",
+    "execution.process_executor", "execution.tasks",
+]  # fmt: skip
+MOST_LINES, LONGEST_FUNCTION = 400, 60
 
 
 def modules() -> list[Path]:
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) != "__init__"]
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def of_package() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(name: str) -> str:
+    return next((room for room in (name, name.split(".", maxsplit=1)[0]) if room in ROOMS), "__init__")
 
 
 @cache
-def imported(path: Path, *, for_types: bool = True) -> set[str]:
-    """Return the modules that a file imports, those for type checking included or not."""
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, those for type checking included."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not for_types:
-        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         assert not getattr(node, "level", 0), "relative imports would escape this test"
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "polars_export":
-            names |= {f"polars_export.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            are_modules = {name for name in inside if is_module(name)}
+            names |= are_modules or {node.module}
     return names
 
 
-def rooms_imported(path: Path) -> set[str]:
-    parts = [name.split(".") for name in imported(path) if name.startswith("polars_export")]
-    return {part[1] if f"{part[1]}" in ROOMS else "__init__" for part in parts} - {room_of(path)}
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def inside(path: Path) -> set[str]:
+    """Return the modules of the package that a file imports, without its name in front."""
+    return {name.removeprefix("polars_export.") for name in imported(path) if name.startswith("polars_export")}
+
+
+@of_package()
 def test_a_room_imports_only_the_rooms_it_may(path: Path) -> None:
-    assert rooms_imported(path) <= ROOMS[room_of(path)]
+    room = room_of(name_of(path))
+    assert {room_of(name) for name in inside(path)} - {room} <= ROOMS[room]
 
 
 def test_every_room_is_listed_and_every_arrow_is_used() -> None:
     used: dict[str, set[str]] = {room: set() for room in ROOMS}
     for path in modules():
-        used[room_of(path)] |= rooms_imported(path)
+        room = room_of(name_of(path))
+        used[room] |= {room_of(name) for name in inside(path)} - {room}
     assert used == ROOMS
 
 
-def test_arrows_go_one_way() -> None:
+def test_rooms_import_one_way() -> None:
     rank = {room: number for number, room in enumerate(ROOMS)}
     assert [(a, b) for a, rooms in ROOMS.items() for b in rooms - {"__init__"} if rank[b] > rank[a]] == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_sources_writers_and_the_command_line_touch_files(path: Path) -> None:
-    if room_of(path) not in TOUCH_FILES:
-        handed_on = room_of(path) == "pipeline"  # paths, from the writers to those who write
-        assert imported(path, for_types=not handed_on) & {"pathlib", "io", "glob", "shutil", "tempfile", "sys"} == (
-            {"sys"} if path in PROCESSES else set()
-        )
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name_of(path): inside(path) for path in modules()}
+    TopologicalSorter(graph).prepare()  # raises a CycleError that names them
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@of_package()
+def test_no_room_but_inputs_and_the_reference_interface_knows_a_dialect(path: Path) -> None:
+    dialects = {f"inputs.{folder.name}" for folder in (PACKAGE / "inputs").iterdir() if folder.is_dir()}
+    if name_of(path) == "reporter" or any(f"{name_of(path)}.".startswith(f"{dialect}.") for dialect in dialects):
+        return
+    assert [name for name in inside(path) if any(f"{name}.".startswith(f"{dialect}.") for dialect in dialects)] == []
+
+
+@of_package()
+def test_only_who_reads_or_writes_touches_files(path: Path) -> None:
+    name = name_of(path)
+    if room_of(name) in TOUCH_FILES or name == "prompts.side_inputs":
+        return
+    assert run_time_imports(path) & FILES == set()
+
+
+def run_time_imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {node.module or "" for node in found if isinstance(node, ast.ImportFrom)} | {
+        alias.name for node in found if isinstance(node, ast.Import) for alias in node.names
+    }
+
+
+@of_package()
 def test_processes_are_started_in_one_place(path: Path) -> None:
-    if path not in PROCESSES:
-        assert imported(path) & {"subprocess", "multiprocessing", "concurrent.futures", "threading"} == set()
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_the_pipeline_collects(path: Path) -> None:
-    if room_of(path) != "pipeline":
-        assert ".collect" not in path.read_text(encoding="utf-8")
+    if str(path.relative_to(PACKAGE)) not in START_PROCESSES:
+        assert imported(path) & PROCESSES == set()
 
 
 def test_the_command_line_starts_without_polars() -> None:
-    for room in ("cli", "errors", "options"):
-        assert imported(PACKAGE / f"{room}.py") & {"polars", "pyarrow", "msgspec"} == set()
+    for room in ("cli", "cli_options", "errors", "options", "option_values", "choices"):
+        assert run_time_imports(PACKAGE / f"{room}.py") & {"polars", "pyarrow", "msgspec"} == set()
 
 
 def test_who_conducts_an_export_loads_neither_polars_nor_arrow() -> None:
-    modules = [f"polars_export.{module}" for module in CONDUCT]
-    code = f"import sys, {', '.join(modules)}; print(*sorted({{'polars', 'pyarrow'}} & {{*sys.modules}}))"
+    names = [f"polars_export.{name}" for name in CONDUCT]
+    code = (
+        f"import sys, {', '.join(names)}; from polars_export.inputs.registry import dialects; dialects(); "
+        "print(*sorted({'polars', 'pyarrow'} & {*sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+CODE = [path for folder in ("polars_export", "benchmarks", "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_can_be_read_at_once(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MOST_LINES
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}

@@ -24,7 +24,7 @@ from polars_export.sources import fingerprint, segments
 from polars_export.writers import output as open_module
 from tests.builders import case_result, turn, write_lines
 from tests.faults.accounts import contents, export
-from tests.faults.test_bad_sources import somebody_else
+from tests.faults.test_odd_sources import somebody_else
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
