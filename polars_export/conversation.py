@@ -72,21 +72,29 @@ class Conversations:
         The completion begins with the first assistant's message that is no context and has a user's message before it;
         where there is none, with the first that is no context.
         """
-        is_user = self.messages["role"] == int(Role.USER)
-        users = pl.Series([0], dtype=pl.UInt32).append(is_user.cast(pl.UInt32).cum_sum())
-        starts = (self.lengths.cum_sum() - self.lengths).gather(parent_rows(self.lengths))
-        frame = self.messages.select(
-            "row",
-            asked=users[1:] > users.gather(starts),  # so far, in the message's trace
-            answers=(pl.col("role") == int(Role.ASSISTANT)) & ~pl.col("context"),
-            place=pl.int_range(pl.len()),
-        )
-        place, answers = pl.col("place"), pl.col("answers")
-        begins = frame.group_by("row", maintain_order=True).agg(
-            start=pl.coalesce(place.filter(answers & pl.col("asked")).min(), place.filter(answers).min())
-        )
-        begun = frame.join(begins, on="row", how="left", maintain_order="left")
-        return begun.select((place >= pl.col("start")).fill_null(value=False)).to_series()
+        role, owner = self.messages["role"], parent_rows(self.lengths)
+        users = pl.Series([0], dtype=pl.UInt32).append((role == int(Role.USER)).cast(pl.UInt32).cum_sum())
+        asked = users[1:] > users.gather((self.lengths.cum_sum() - self.lengths).gather(owner))
+        answers = (role == int(Role.ASSISTANT)) & ~self.messages["context"]
+        start = _first_of_each(owner, answers & asked, len(self.lengths))
+        if start.null_count():
+            start = start.zip_with(start.is_not_null(), _first_of_each(owner, answers, len(self.lengths)))
+        return (pl.int_range(len(role), eager=True) >= start.gather(owner)).fill_null(value=False)
+
+
+def _first_of_each(owner: pl.Series, holds: pl.Series, count: int) -> pl.Series:
+    """Return for each of `count` owners the first place of those for which something holds, null if it never does.
+
+    Args:
+        owner: For each place its owner, in ascending order.
+        holds: For each place whether it holds.
+        count: How many owners there are.
+    """
+    places = holds.arg_true().cast(pl.Int64)
+    owners = owner.gather(places)
+    is_first = (owners != owners.shift(1)).fill_null(value=True)
+    firsts = pl.repeat(None, count, dtype=pl.Int64, eager=True)
+    return firsts.scatter(owners.filter(is_first), places.filter(is_first))
 
 
 def reference_conversations(tables: Tables) -> Conversations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from polars_export.tables.nested import arrow, lists, structs
+from polars_export.tables.nested import arrow, lists, parent_rows, structs
 from polars_export.tables.schema import MESSAGE
 from polars_export.tables.tables import Tables
 
@@ -18,82 +18,94 @@ def attach_messages(tables: Tables, prompts: pl.DataFrame) -> Tables:
         tables: The traces.
         prompts: One row per trace: `system_prompt`, null without one, and `user_messages`, null or empty without any.
     """
-    rows = pl.int_range(len(tables), eager=True)
-    numbered = prompts.with_columns(row=rows)
-    system = numbered.filter(pl.col("system_prompt").is_not_null()).select(
-        "row", content="system_prompt", number=pl.lit(-1, pl.Int64)
-    )
-    user = (
-        numbered.filter(pl.col("user_messages").list.len() > 0)
-        .select("row", content="user_messages", number=pl.int_ranges(pl.col("user_messages").list.len()))
-        .explode("content", "number")
-    )
-    if not (system.height or user.height):
+    messages = _messages(prompts)
+    if not messages.height:
         return tables
-    system, user = system.with_columns(role=pl.lit("system")), user.with_columns(role=pl.lit("user"))
-    turns = _turns_of(tables, system["row"], None), _turns_of(tables, user["row"], user["number"])
-    placed_system, placed_user = system.with_columns(turns[0]), user.with_columns(turns[1])
-    preceding = _add(
-        tables.turns["preceding"], *(part.drop_nulls("turn").drop("row") for part in (placed_system, placed_user))
+    turns = _turns_of(tables, messages["row"], messages["number"])
+    placed = messages.select(
+        turn=turns,
+        row="row",
+        role=pl.when(pl.col("number") < 0).then(pl.lit("system")).otherwise(pl.lit("user")),
+        content="content",
     )
-    closing = _add(
-        tables.traces["closing"],
-        *(
-            part.filter(pl.col("turn").is_null()).drop("turn").rename({"row": "turn"})
-            for part in (placed_system, placed_user)
-        ),
-    )
-    return Tables(tables.traces.with_columns(closing=closing), tables.turns.with_columns(preceding=preceding))
+    without_turn = turns.is_null()
+    if without_turn.any():
+        closing = _add(tables.traces["closing"], placed.filter(without_turn), "row")
+        tables = Tables(tables.traces.with_columns(closing=closing), tables.turns)
+        placed = placed.filter(~without_turn)
+    return Tables(tables.traces, tables.turns.with_columns(preceding=_add(tables.turns["preceding"], placed, "turn")))
 
 
-def _turns_of(tables: Tables, rows: pl.Series, numbers: pl.Series | None) -> pl.Series:
+def _messages(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per message: `row` (of its trace), `number` (from 0, -1 for a system prompt) and `content`."""
+    has_system = prompts["system_prompt"].is_not_null().cast(pl.Int64)
+    counts = has_system + prompts["user_messages"].list.len().fill_null(0)
+    rows = parent_rows(counts)
+    first = (counts.cum_sum() - counts + has_system).gather(rows)
+    number = pl.int_range(len(rows), eager=True) - first
+    # Both kinds one behind the other, then each message from its place there: texts are not copied.
+    systems = prompts["system_prompt"].drop_nulls()
+    users = prompts["user_messages"].explode(empty_as_null=False).drop_nulls()
+    is_system = number < 0
+    nth_system = is_system.cast(pl.Int64).cum_sum() - 1
+    nth_user = pl.int_range(len(rows), eager=True) - (nth_system + 1)
+    place = nth_system.zip_with(is_system, nth_user + len(systems))
+    return pl.DataFrame({"row": rows, "number": number, "content": pl.concat([systems, users]).gather(place)})
+
+
+def _turns_of(tables: Tables, rows: pl.Series, numbers: pl.Series) -> pl.Series:
     """Return the row of `turns` before which each message stands, null in a trace without turns.
 
     Args:
         tables: The traces.
         rows: For each message the row of its trace.
-        numbers: For each its number among the messages of the user; None for system prompts.
+        numbers: For each its number among the messages of the user, -1 for a system prompt.
     """
     lengths = tables.traces["turns"].cast(pl.Int64)
     ends = lengths.cum_sum()
     starts = ends - lengths
-    first = pl.select(pl.when(lengths.gather(rows) > 0).then(starts.gather(rows)).alias("turn")).to_series()
-    if numbers is None or not len(rows):
-        return first
     opens = (tables.turns["turn_index"] == 0).fill_null(value=False)
-    open_turns = opens.arg_true().cast(pl.Int64)
     before = pl.Series([0], dtype=pl.Int64).append(opens.cast(pl.Int64).cum_sum())  # openings before each turn
-    begin, end = before.gather(starts.gather(rows)), before.gather(ends.gather(rows))
-    opening = pl.select(pl.min_horizontal(begin + numbers, end - 1).alias("opening")).to_series()
-    has_opening = end > begin
-    turn = open_turns.gather(pl.select(pl.when(has_opening).then(opening)).to_series())
-    return pl.select(pl.when(has_opening).then(turn).otherwise(first).alias("turn")).to_series()
+    begin, end = before.gather(starts), before.gather(ends)
+    messages = pl.DataFrame(
+        {
+            "number": numbers,
+            "start": starts.gather(rows),
+            "has_turns": (lengths > 0).gather(rows),
+            "begin": begin.gather(rows),
+            "end": end.gather(rows),
+        }
+    )
+    is_placed = (pl.col("number") >= 0) & (pl.col("end") > pl.col("begin"))
+    opening = pl.min_horizontal(pl.col("begin") + pl.col("number"), pl.col("end") - 1)
+    openings = opens.arg_true().cast(pl.Int64)
+    at_opening = openings.gather(messages.select(pl.when(is_placed).then(opening)).to_series())
+    first = pl.when("has_turns").then("start")
+    return messages.select(turn=pl.when(is_placed).then(at_opening).otherwise(first)).to_series()
 
 
-def _add(column: pl.Series, system: pl.DataFrame, user: pl.DataFrame) -> pl.Series:
+def _add(column: pl.Series, messages: pl.DataFrame, of_list: str) -> pl.Series:
     """Return a column of messages with more in its lists: system messages in front, users' messages behind.
 
     Args:
         column: The lists.
-        system: One row per message: `turn`, the row of its list, `role` and `content`.
-        user: The same, in the order in which they stand in a list.
+        messages: One row per message, in the order of the lists: `role`, `content` and the row of its list.
+        of_list: The name of the column with that row.
     """
-    if not (system.height or user.height):
-        return column
+    added = messages.select(pl.col(of_list).cast(pl.Int64).alias("list"), "role", "content")
     present = column.list.len()
-    parts = [system, user]
     if (present > 0).any():
-        kept = pl.DataFrame({"turn": pl.int_range(len(column), eager=True), "message": column})
-        parts.insert(1, kept.filter(present > 0).explode("message").unnest("message"))
-    messages = pl.concat(parts, how="diagonal").sort("turn", maintain_order=True)
-    counts = messages.group_by("turn").len()
-    lengths = pl.select(turn=pl.int_range(len(column))).join(counts, on="turn", how="left", maintain_order="left")[
-        "len"
-    ]
-    names = (
-        messages["name"]
-        if "name" in messages.columns
-        else pl.repeat(None, messages.height, dtype=pl.String, eager=True)
-    )
-    fields = {"role": arrow(messages["role"]), "content": arrow(messages["content"]), "name": arrow(names)}
-    return pl.Series(column.name, lists(lengths.fill_null(0), structs(fields)), dtype=pl.List(MESSAGE))
+        added = _merged(column, present, added)
+    runs = added["list"].rle().struct.unnest()
+    lengths = pl.zeros(len(column), dtype=pl.UInt32, eager=True).scatter(runs["value"], runs["len"])
+    names = added["name"] if "name" in added.columns else pl.repeat(None, added.height, dtype=pl.String, eager=True)
+    fields = {"role": arrow(added["role"]), "content": arrow(added["content"]), "name": arrow(names)}
+    return pl.Series(column.name, lists(lengths, structs(fields)), dtype=pl.List(MESSAGE))
+
+
+def _merged(column: pl.Series, present: pl.Series, added: pl.DataFrame) -> pl.DataFrame:
+    """Return the messages that lists hold together with those added, in the order of the lists."""
+    kept = pl.DataFrame({"list": pl.int_range(len(column), eager=True), "message": column}).filter(present > 0)
+    is_system = pl.col("role") == "system"
+    parts = [added.filter(is_system), kept.explode("message").unnest("message"), added.filter(~is_system)]
+    return pl.concat(parts, how="diagonal").sort("list", maintain_order=True)

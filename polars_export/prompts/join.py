@@ -60,8 +60,11 @@ class SideInputs:
         exact = known.join(self.prompts, on=["eval_set_id", "case_id"], how="left", maintain_order="left")
         if exact["eval_set_id"].null_count():
             exact = self._join_by_case(exact)
+        system = pl.when(pl.col("system_prompt") != "").then("system_prompt")
+        if not known.select(pl.any_horizontal(pl.col("has_system", "has_user").sum() > 0)).item():
+            return exact.select(system, "user_messages")
         return exact.select(
-            pl.when(pl.col("has_system") == 0, pl.col("system_prompt") != "").then("system_prompt"),
+            pl.when(pl.col("has_system") == 0).then(system).alias("system_prompt"),
             pl.when(pl.col("has_user") == 0).then("user_messages"),
         )
 

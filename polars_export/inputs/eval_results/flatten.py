@@ -142,24 +142,63 @@ def _conversation_turn_values(traces: Sequence[ConversationTrace]) -> Values:
 
 
 def _tool_results(traces: Sequence[ConversationTrace], turns: Sequence[ConversationTurn]) -> Values:
-    """Return the results of every turn; as they stand, where each answers the call at its place in the turn."""
-    calls = [call for turn in turns for call in turn.tool_calls]
-    results = [result for turn in turns for result in turn.tool_results]
-    lengths = [len(turn.tool_results) for turn in turns]
-    orphans = moved = [0] * len(turns)
-    names = [call.name for call in calls]
-    if lengths != [len(turn.tool_calls) for turn in turns] or any(
-        result.tool_call_id != call.id or not call.id for result, call in zip(results, calls, strict=True)
-    ):
-        lengths, results, names, orphans, moved = [], [], [], [], []
-        for trace in traces:
-            bound, of_trace = _bound(trace)
-            orphans += bound.orphans
-            moved += bound.moved
-            for turn, in_turn in zip(trace.invocation.turns, bound.by_turn, strict=True):
-                lengths.append(len(in_turn))
-                results += [of_trace[number] for number, _ in in_turn]
-                names += [turn.tool_calls[place].name for _, place in in_turn]
+    """Return the results of every turn, each with the name of the call that it answers."""
+    names: list[str | None] = []
+    for turn in turns:
+        results, calls = turn.tool_results, turn.tool_calls
+        if len(results) == 1 and calls and calls[0].id == results[0].tool_call_id:  # nearly all: by a tenth of the time
+            names.append(calls[0].name)
+        elif results:
+            names += _names_in_turn(turn)
+    if None in names:
+        return _bound_tool_results(traces)
+    none = [0] * len(turns)
+    every = [result for turn in turns for result in turn.tool_results]
+    return _result_values([len(turn.tool_results) for turn in turns], every, names, none, none)
+
+
+def _names_in_turn(turn: ConversationTurn) -> list[str | None]:
+    """Return for each result of a turn the name of the call that it answers, None where more must be known to tell."""
+    names = {call.id: call.name for call in turn.tool_calls}
+    if len(names) < len(turn.tool_calls) or "" in names:
+        return [None]
+    return [names.get(result.tool_call_id) for result in turn.tool_results]
+
+
+def _bound_tool_results(traces: Sequence[ConversationTrace]) -> Values:
+    """Return the results by the turns of the calls that they answer."""
+    lengths: list[int] = []
+    results: list[ToolResult] = []
+    names: list[str | None] = []
+    orphans: list[int] = []
+    moved: list[int] = []
+    for trace in traces:
+        turns = trace.invocation.turns
+        in_turns = [_names_in_turn(turn) if turn.tool_results else [] for turn in turns]
+        if not any(None in names_in_turn for names_in_turn in in_turns):
+            lengths += map(len, in_turns)
+            results += [result for turn in turns for result in turn.tool_results]
+            names += [name for names_in_turn in in_turns for name in names_in_turn]
+            orphans += [0] * len(turns)
+            moved += [0] * len(turns)
+            continue
+        bound, of_trace = _bound(trace)
+        orphans += bound.orphans
+        moved += bound.moved
+        for turn, in_turn in zip(turns, bound.by_turn, strict=True):
+            lengths.append(len(in_turn))
+            results += [of_trace[number] for number, _ in in_turn]
+            names += [turn.tool_calls[place].name for _, place in in_turn]
+    return _result_values(lengths, results, names, orphans, moved)
+
+
+def _result_values(
+    lengths: list[int],
+    results: Sequence[ToolResult],
+    names: list[str | None],
+    orphans: list[int],
+    moved: list[int],
+) -> Values:
     return {
         "tool_results": lengths,
         "tool_results.tool_call_id": [result.tool_call_id for result in results],
