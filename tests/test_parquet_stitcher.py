@@ -3,151 +3,45 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import datasets
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polars_export.formats.reference import chatml
-from polars_export.options import ExportOptions
 from polars_export.writers import thrift
 from polars_export.writers.parquet_stitcher import ParquetStitcher
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from polars_export.writers.thrift import Struct
-
-Settings = dict[str, Any]
-
-# The numbers of fields are those of parquet.thrift: https://github.com/apache/parquet-format
-
-THIRD_PARTY = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of `datasets`
-
-PLAIN: Settings = {"compression": "zstd", "write_page_index": True}
-HUB = PLAIN | {
-    "use_content_defined_chunking": {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
-}
-PAGES = PLAIN | {"data_page_size": 32, "write_batch_size": 8}
-CHUNKS = PLAIN | {"use_content_defined_chunking": {"min_chunk_size": 1 << 10, "max_chunk_size": 4 << 10}}
-SETTINGS = {
-    "plain": PLAIN,
-    "hub": HUB,
-    "several-pages": PAGES,
-    "content-defined-pages": CHUNKS,
-    "no-page-index": PLAIN | {"write_page_index": False},
-    "some-statistics": PLAIN | {"write_statistics": ["number"]},
-    "no-dictionary": PAGES | {"use_dictionary": False, "compression": "none"},
-    "pages-of-version-2": PAGES | {"data_page_version": "2.0", "write_page_checksum": True},
-    "version-1": PLAIN | {"version": "1.0"},
-    "sorted": PLAIN | {"sorting_columns": [pq.SortingColumn(0, descending=True)]},
-}
-
-SCHEMA = pa.schema(
-    [
-        *chatml.schema(ExportOptions("chatml")),
-        pa.field("number", pa.int64(), nullable=False),
-        pa.field("label", pa.bool_()),
-        pa.field("group", pa.string()),
-        pa.field("nothing", pa.string()),
-        pa.field("extra", pa.json_()),
-        pa.field("tools", pa.list_(pa.json_())),
-    ]
+from tests.row_groups import (
+    CHUNKS,
+    HUB,
+    PAGES,
+    PLAIN,
+    SCHEMA,
+    SETTINGS,
+    as_table,
+    changed,
+    column_chunks,
+    encoded,
+    encoded_footer,
+    parts,
+    read,
+    records,
+    row_groups,
+    stitched,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def record(number: int) -> dict[str, Any]:
-    call = {"id": f"c{number}", "type": "function", "function": {"name": "look_up", "arguments": '{"a": 1}'}}
-    text = hashlib.shake_256(str(number).encode()).hexdigest(number % 200)  # does not compress
-    answer = {"role": "assistant", "content": text, "tool_calls": [call] * (number % 3) if number % 2 else None}
-    return {
-        "messages": [{"role": "user", "content": f"é {number}", "tool_calls": None}, answer][: number % 4],
-        "metadata": {"case_id": str(number), "score": number / 7, "model_id": None, "turns": number % 5},
-        "number": number,
-        "label": (True, False, None)[number % 3],
-        "group": "abc"[number % 3],
-        "nothing": None,
-        "extra": f'{{"n": {number}}}' if number % 4 else None,
-        "tools": ['{"name": "look_up"}', None] * (number % 2) if number % 5 else None,
-    }
-
-
-def records(start: int, stop: int) -> pa.Table:
-    return as_table([record(number) for number in range(start, stop)], SCHEMA)
-
-
-def as_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    text = pa.schema([field.with_type(without_json(field.type)) for field in schema])
-    return pa.Table.from_pylist(rows, text).cast(schema)
-
-
-def without_json(kind: pa.DataType) -> pa.DataType:
-    """Return a type that pyarrow makes from Python's objects."""
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(without_json(field.type)) for field in kind])
-    if pa.types.is_list(kind):
-        return pa.list_(without_json(kind.value_type))
-    return pa.string() if kind == pa.json_() else kind
-
-
-def parts(*sizes: int) -> list[pa.Table]:
-    starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    return [records(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-
-
-def encoded(*row_groups: pa.Table, schema: pa.Schema = SCHEMA, **options: Any) -> bytes:  # noqa: ANN401 - pyarrow's
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, schema, **(options or PLAIN)) as writer:
-        for table in row_groups:
-            writer.write_table(table, row_group_size=max(table.num_rows, 1))
-        writer.add_key_value_metadata({"content_defined_chunking": "as ever"})
-    return buffer.getvalue()
-
-
-def stitched(files: Iterable[bytes | memoryview]) -> bytes:
-    buffer = io.BytesIO()
-    stitcher = ParquetStitcher(buffer)
-    for file in files:
-        stitcher.add(file)
-    stitcher.close()
-    return buffer.getvalue()
-
-
-def read(file: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(file))
-
-
-def encoded_footer(file: bytes) -> bytes:
-    length = int.from_bytes(file[-8:-4], "little")
-    return file[-8 - length : -8]
-
-
-def changed(file: bytes, change: Callable[[Struct], None]) -> bytes:
-    """Return the file with another footer."""
-    old = encoded_footer(file)
-    footer, _ = thrift.decode(old)
-    change(footer)
-    new = thrift.encode(footer)
-    return file[: -8 - len(old)] + new + len(new).to_bytes(4, "little") + b"PAR1"
-
-
-def row_groups(footer: Struct) -> list[Struct]:
-    found: list[Struct] = footer[4][1].values
-    return found
-
-
-def column_chunks(footer: Struct) -> Iterator[Struct]:
-    for row_group in row_groups(footer):
-        yield from row_group[1][1].values
+    from polars_export.writers.thrift import Struct
+    from tests.row_groups import (
+        Settings,
+    )
 
 
 @pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS)
@@ -246,59 +140,6 @@ def test_column_indexes_are_those_of_the_parts(options: Settings) -> None:
 
     files = [encoded(part, **options) for part in parts(100, 1, 250)]
     assert column_indexes(stitched(files)) == [index for file in files for index in column_indexes(file)]
-
-
-@pytest.fixture(params=["hub", "several-pages", "content-defined-pages"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
-    """A stitched file, and one of the same rows that pyarrow wrote."""
-    options, tables = SETTINGS[request.param], parts(100, 1, 250, 40)
-    (tmp_path / "stitched.parquet").write_bytes(stitched(encoded(part, **options) for part in tables))
-    (tmp_path / "whole.parquet").write_bytes(encoded(pa.concat_tables(tables), **options))
-    return tmp_path / "stitched.parquet", tmp_path / "whole.parquet"
-
-
-def test_polars_reads_the_rows(pair: tuple[Path, Path]) -> None:
-    got, expected = (pl.read_parquet(path) for path in pair)
-    assert got.equals(expected)
-    assert got["number"].to_list() == list(range(391))
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        lambda frame: frame.filter(pl.col("number") == 101),
-        lambda frame: frame.filter(pl.col("number").is_between(90, 120)),
-        lambda frame: frame.filter(pl.col("metadata").struct.field("case_id") == "300"),
-        lambda frame: frame.filter(pl.col("number") < 0),
-        lambda frame: frame.slice(95, 20),
-        lambda frame: frame.slice(99, 3).select("messages"),
-        lambda frame: frame.tail(50),
-    ],
-)
-def test_polars_finds_rows(query: Callable[[pl.LazyFrame], pl.LazyFrame], pair: tuple[Path, Path]) -> None:
-    got, expected = (query(pl.scan_parquet(path)).collect() for path in pair)
-    assert got.equals(expected)
-
-
-def test_duckdb_reads_and_finds_rows(pair: tuple[Path, Path]) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    for condition in ("true", "number = 101", "number between 90 and 120", "metadata.case_id = '300'", "number < 0"):
-        got, expected = (duckdb.sql(f"from '{path}' where {condition} order by number").fetchall() for path in pair)
-        assert got == expected
-    assert len(duckdb.sql(f"from '{pair[0]}'").fetchall()) == 391
-
-
-@THIRD_PARTY
-def test_datasets_loads_the_rows(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    datasets.disable_progress_bars()
-    got, expected = (
-        datasets.load_dataset("parquet", data_files=str(path), cache_dir=str(tmp_path / path.stem), split="train")
-        for path in pair
-    )
-    assert got.features == expected.features
-    assert got.to_list() == expected.to_list()
-    assert got["number"][:] == list(range(391))
 
 
 def test_other_buffers_than_bytes_are_taken() -> None:
@@ -498,92 +339,7 @@ def test_any_table_comes_out_as_it_went_in(some: list[pa.Table], options: Settin
     assert got == encoded(*some, schema=some[0].schema, **options)
 
 
-THRIFT_SCALARS: dict[int, st.SearchStrategy[Any]] = {
-    thrift.BOOL: st.booleans(),
-    thrift.I8: st.integers(-(2**7), 2**7 - 1),
-    thrift.I16: st.integers(-(2**15), 2**15 - 1),
-    thrift.I32: st.integers(-(2**31), 2**31 - 1),
-    thrift.I64: st.integers(-(2**63), 2**63 - 1),
-    thrift.DOUBLE: st.floats(allow_nan=False),
-    thrift.BINARY: st.binary(max_size=200),
-}
-
-
-def thrift_lists(elements: dict[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[thrift.List]:
-    return st.one_of(
-        [st.builds(thrift.List, st.just(kind), st.lists(values, max_size=20)) for kind, values in elements.items()]
-    )
-
-
-def thrift_structs(values: dict[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[Struct]:
-    ids = st.integers(-(2**15), 2**15 - 1) | st.integers(1, 40)
-    return st.dictionaries(
-        ids, st.one_of([st.tuples(st.just(kind), some) for kind, some in values.items()]), max_size=6
-    )
-
-
-LISTS = thrift_lists(THRIFT_SCALARS | {thrift.FALSE: st.booleans()})
-NESTED = THRIFT_SCALARS | {thrift.LIST: LISTS, thrift.SET: LISTS}
-NESTED |= {thrift.STRUCT: thrift_structs(NESTED)}
-STRUCTS = thrift_structs(NESTED | {thrift.LIST: LISTS | thrift_lists(NESTED)})
-
-
-@given(STRUCTS, st.binary(max_size=3))
-def test_a_thrift_struct_comes_out_as_it_went_in(struct: Struct, around: bytes) -> None:
-    data = thrift.encode(struct)
-    assert thrift.decode(around + data + around, len(around)) == (struct, len(around + data))
-    assert thrift.encode(thrift.decode(data)[0]) == data  # the order of the fields too, and the sign of zero
-
-
-@given(STRUCTS, st.data())
-def test_a_thrift_struct_that_is_cut_off_is_refused(struct: Struct, data: st.DataObject) -> None:
-    whole = thrift.encode(struct)
-    with pytest.raises(ValueError, match="cut off"):
-        thrift.decode(whole[: data.draw(st.integers(0, len(whole) - 1))])
-
-
-@pytest.mark.parametrize(
-    ("struct", "data"),
-    [
-        ({}, "00"),
-        ({1: (thrift.I32, 1)}, "15 02 00"),
-        ({1: (thrift.I64, -1), 16: (thrift.I16, 64), 32: (thrift.I64, 0)}, "16 01 f4 80 01 06 40 00 00"),
-        ({1: (thrift.BOOL, True), 3: (thrift.BOOL, False)}, "11 22 00"),
-        ({100: (thrift.BOOL, False), 99: (thrift.I8, -2)}, "02 c8 01 03 c6 01 fe 00"),
-        ({1: (thrift.DOUBLE, 1.0)}, "17 00 00 00 00 00 00 f0 3f 00"),
-        ({1: (thrift.BINARY, b"ab"), 2: (thrift.STRUCT, {})}, "18 02 61 62 1c 00 00"),
-        ({1: (thrift.LIST, thrift.List(thrift.BOOL, [True, False]))}, "19 21 01 02 00"),
-        ({1: (thrift.SET, thrift.List(thrift.FALSE, [True, False]))}, "1a 22 01 02 00"),
-        ({1: (thrift.LIST, thrift.List(thrift.I32, [0] * 15))}, "19 f5 0f" + " 00" * 16),
-    ],
-)
-def test_thrift_is_spelt_as_specified(struct: Struct, data: str) -> None:
-    assert thrift.encode(struct) == bytes.fromhex(data)
-    assert thrift.decode(bytes.fromhex(data)) == (struct, len(bytes.fromhex(data)))
-
-
-def test_the_rest_of_a_thrift_struct_can_be_read_alone() -> None:
-    data = thrift.encode({3: (thrift.I32, 7), 5: (thrift.BOOL, True), 30: (thrift.I32, 8)})
-    assert thrift.decode(data, 2, after=3) == ({5: (thrift.BOOL, True), 30: (thrift.I32, 8)}, len(data))
-
-
-def test_an_inner_thrift_struct_may_be_given_as_bytes() -> None:
-    inner: Struct = {1: (thrift.I32, 7)}
-    in_a_list = {1: (thrift.LIST, thrift.List(thrift.STRUCT, [inner])), 2: (thrift.STRUCT, inner)}
-    raw = {
-        1: (thrift.LIST, thrift.List(thrift.STRUCT, [thrift.encode(inner)])),
-        2: (thrift.STRUCT, thrift.encode(inner)),
-    }
-    assert thrift.encode(raw) == thrift.encode(in_a_list)
-
-
-@pytest.mark.parametrize("data", ["1b 00 00", "19 1b 00 00", "1d 00", "10 00"])
-def test_thrift_of_other_types_is_refused(data: str) -> None:
-    with pytest.raises(ValueError, match="not supported"):
-        thrift.decode(bytes.fromhex(data))
-
-
-@pytest.mark.parametrize("name", ["stitch", "thrift"])
+@pytest.mark.parametrize("name", ["parquet_stitcher", "thrift"])
 def test_stitching_needs_the_standard_library_alone(name: str) -> None:
     path = Path(__file__).parents[1] / f"polars_export/writers/{name}.py"
     allowed = {*sys.stdlib_module_names, "polars_export.writers", "polars_export.writers.thrift"}
