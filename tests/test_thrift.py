@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polars_export.writers import thrift
+
+if TYPE_CHECKING:
+    from polars_export.writers.thrift import Struct
 
 THRIFT_SCALARS: dict[int, st.SearchStrategy[Any]] = {
     thrift.BOOL: st.booleans(),
