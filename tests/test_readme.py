@@ -8,10 +8,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import polars as pl
 import pytest
 
+import polars_export as pe
 from polars_export.cli import cli, main
 from polars_export.targets import format_names, targets
 
@@ -20,29 +22,40 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECORDS = (ROOT / "polars_export/formats/RECORDS.md").read_text(encoding="utf-8")
+MOST_LINES = 250
 
 
 def block(mark: str) -> str:
     """Return the code block behind a mark such as `<!-- example: input -->`."""
-    found = re.search(rf"^<!-- {re.escape(mark)} -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^<!-- {re.escape(mark)} -->\n```\w+\n(.*?)^```$", README + RECORDS, re.MULTILINE | re.DOTALL)
     assert found, mark
     return found[1]
 
 
+def write_examples() -> None:
+    """Write the files of the examples to the current directory."""
+    Path("runs.jsonl").write_text(json.dumps(json.loads(block("example: input"))), encoding="utf-8")
+    for file in ("set.json", "tools.json", "answers.jsonl"):
+        Path(file).write_text(block(f"example: {file}"), encoding="utf-8")
+
+
 def test_the_example_record_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("runs.jsonl").write_text(json.dumps(json.loads(block("example: input"))), encoding="utf-8")
+    write_examples()
     command = re.search(r"^`polars-export (export runs\.jsonl .*?)`", README, re.MULTILINE)
     assert command
     assert main(shlex.split(command[1])) == 0
     wrapped = block("example: output")
-    assert (
-        Path("train.jsonl").read_text(encoding="utf-8")
-        == "".join(line.lstrip() for line in wrapped.splitlines()) + "\n"
-    )
+    written = Path("train.jsonl").read_text(encoding="utf-8")
+    assert written == "".join(line.removeprefix(" ") for line in wrapped.splitlines()) + "\n"
 
 
-CELLS = re.findall(r"^<!-- record: (\S+) (\S+) -->$", README, re.MULTILINE)
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= MOST_LINES
+
+
+CELLS = re.findall(r"^<!-- record: (\S+) (\S+) -->$", RECORDS, re.MULTILINE)
 
 
 def test_a_record_of_every_cell_is_shown() -> None:
@@ -68,10 +81,8 @@ def test_the_record_of_a_cell_is_what_its_command_writes(
     target: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("runs.jsonl").write_text(json.dumps(json.loads(block("example: input"))), encoding="utf-8")
-    for file in ("set.json", "tools.json", "answers.jsonl"):
-        Path(file).write_text(block(f"example: {file}"), encoding="utf-8")
-    command = re.search(rf"^`polars-export (export .*)`\n\n<!-- record: {target} {name} -->$", README, re.MULTILINE)
+    write_examples()
+    command = re.search(rf"^`polars-export (export .*)`\n\n<!-- record: {target} {name} -->$", RECORDS, re.MULTILINE)
     assert command
     assert main(shlex.split(command[1])) == 0
     wrapped = block(f"record: {target} {name}")
@@ -118,3 +129,22 @@ def test_the_rooms_of_the_house_exist() -> None:
     assert len(rooms) >= 12
     inside = [f"{room}{file}" for room, told in rooms for file in re.findall(r"`([a-z]+\.py)`", told)]
     assert [path for path in inside if not (ROOT / "polars_export" / path).exists()] == []
+
+
+def page_of_columns(name: str, columns: tuple[pe.Column, ...]) -> str:
+    """Return the table of the columns of a table, as the page of the tables has it."""
+    rows = "".join(f"| `{column.name}` | {type_name(column.dtype)} | {column.doc} |\n" for column in columns)
+    return f"## `{name}`\n\n| column | type | what it is |\n| --- | --- | --- |\n{rows}"
+
+
+def type_name(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.List):
+        return f"list of {type_name(cast('pl.DataType', dtype.inner))}"
+    if isinstance(dtype, pl.Struct):
+        return f"struct of {', '.join(f'`{field.name}`' for field in dtype.fields)}"
+    return str(dtype)
+
+
+def test_the_page_of_the_tables_has_their_columns() -> None:
+    page = (ROOT / "polars_export/tables/README.md").read_text(encoding="utf-8")
+    assert page.endswith(page_of_columns("traces", pe.TRACES) + "\n" + page_of_columns("turns", pe.TURNS))
