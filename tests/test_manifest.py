@@ -11,7 +11,7 @@ import pytest
 
 from polars_export.formats.llamafactory.dataset_info import dataset_files
 from polars_export.writers.dataset_repository import Plan, Shard
-from polars_export.writers.manifest import render_manifest
+from polars_export.writers.manifest import ManifestFile, SideInputFiles, render_manifest
 from tests.outputs import open_records
 from tests.test_card import card, load
 
@@ -28,7 +28,9 @@ def manifest(seconds: float = 1.23456, *, swapped: bool = False, path: str = "b.
         ("dropped", dict([("tied", 1), ("identical", 2)][::step])),
     ]
     return render_manifest(
-        sources=[(path, 10), ("-", None)],
+        sources=[ManifestFile(path, 10, "0123"), ManifestFile("-", None, None)],
+        source_checksum="of samples",
+        side_inputs=SideInputFiles([ManifestFile("set.json", 4, "ab" * 32)], ManifestFile("tools.json", 5, "cd" * 32)),
         options=dict([("format", "dpo"), ("target", "trl")][::step]),
         counts=dict(counts[::step]),
         shards=[SHARD],
@@ -38,7 +40,13 @@ def manifest(seconds: float = 1.23456, *, swapped: bool = False, path: str = "b.
 
 def test_the_manifest_holds_the_whole_account() -> None:
     read = json.loads(manifest())
-    assert read["sources"] == [{"path": "b.jsonl", "bytes": 10}, {"path": "-", "bytes": None}]
+    assert read["sources"] == [
+        {"path": "b.jsonl", "bytes": 10, "checksum": "0123"},
+        {"path": "-", "bytes": None, "checksum": None},
+    ]
+    assert read["source_checksum"] == "of samples"
+    assert read["prompts"] == [{"path": "set.json", "bytes": 4, "sha256": "ab" * 32}]
+    assert read["tools"] == {"path": "tools.json", "bytes": 5, "sha256": "cd" * 32}
     assert read["options"] == {"format": "dpo", "target": "trl"}
     assert read["counts"] == {"traces_read": 5, "dropped": {"tied": 1, "identical": 2}}
     assert read["shards"] == [

@@ -169,9 +169,13 @@ def test_nobody_else_sees_what_is_under_way(tmp_path: Path) -> None:
     assert seen == {0o700}
 
 
+MISTYPED = [".json", ".jsonl.bz2", ".JSON", ".parquet.gz", ".jsnol", ".parqet", ".jsonl.xz", ".txt", ".arrow"]
+
+
 @pytest.mark.parametrize(
     ("output", "error", "message"),
     [
+        *((f"out{ending}", pe.OptionError, r"expected a name that ends in \.jsonl, .*; found ") for ending in MISTYPED),
         ("out.csv", pe.OptionError, r"expected a name that ends in \.jsonl, .*; found "),
         ("no/out.jsonl", pe.OutputError, "the directory .* does not exist"),
         ("folder.jsonl", pe.OutputError, "is a directory"),
@@ -184,6 +188,13 @@ def test_an_output_that_cannot_work_is_refused_before_reading(
     source = write_lines(tmp_path / "bad.jsonl", {"case_id": "bad"})
     with pytest.raises(error, match=message):
         pe.export(source, tmp_path / output)
+
+
+@pytest.mark.parametrize("name", ["ds-v1.0", "run.2026-11", "model.v2", "a.b.final", "out.json/"])
+def test_a_directory_may_have_any_name_but_a_mistyped_one(name: str, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result())
+    pe.export(source, f"{tmp_path}/{name}")
+    assert (tmp_path / name / "manifest.json").exists()
 
 
 def test_an_output_inside_a_source_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
 from polars_export.prompts.find import eval_sets_of, find_eval_set_files
 from polars_export.sources.find import as_list, searched_directories
+from polars_export.sources.fingerprint import content_sha256
 from polars_export.sources.segments import raise_if_all_skipped, size_of
+from polars_export.sources.store import as_source_error
 from polars_export.sources.stream import is_piped
 from polars_export.writers import (
     DatasetWriter,
@@ -39,6 +41,7 @@ from polars_export.writers import (
     open_output,
     rejects_path,
 )
+from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 if TYPE_CHECKING:
     import os
@@ -92,7 +95,8 @@ def export(
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
-    with open_output(output, plan, job_key(inputs.side_inputs, options), resume=options.resume) as opened:
+    side_input_files = inputs.side_input_files()
+    with open_output(output, plan, job_key(side_input_files, options), resume=options.resume) as opened:
         parts = list(partition(inputs.sources, tolerant=options.skips))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
@@ -109,7 +113,7 @@ def export(
             (executor or make_executor)(job, workers) as running,
             OutputCollector(output, opened, state) as collector,
         ):
-            run = _Run(job, parts, running, state, collector)
+            run = _Run(job, parts, running, state, collector, side_input_files)
             run.render()
             raise_if_all_skipped(state.skipped_files, inputs.sources)
             state.counters.raise_if_empty(options.quality_threshold)
@@ -146,10 +150,27 @@ class ExportInputs:
         """The files with prompts and tools."""
         return [*self.eval_sets, *([self.tools] if self.tools else [])]
 
+    def side_input_files(self) -> SideInputFiles:
+        """Return the files with prompts and tools, with the checksums of their contents."""
+        tools = _manifest_file(self.tools) if self.tools else None
+        return SideInputFiles([_manifest_file(path) for path in self.eval_sets], tools)
+
     @property
     def files(self) -> list[str]:
         """All files."""
         return [*self.paths, *self.side_inputs]
+
+
+def _manifest_file(path: str) -> ManifestFile:
+    """Return what the manifest says of a file with prompts or tools.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    if is_piped(path):
+        return ManifestFile(path, None, None)
+    with as_source_error(path):
+        return ManifestFile(path, size_of(path), content_sha256(path))
 
 
 def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
@@ -186,6 +207,7 @@ class _Run:
     executor: Executor
     state: RunState
     collector: OutputCollector
+    side_inputs: SideInputFiles
 
     def render(self) -> None:
         """Have all records rendered and written."""
@@ -197,9 +219,9 @@ class _Run:
 
     def describe(self, dataset: DatasetWriter) -> None:
         """Put the card, the manifest and their like beside the data of a finished dataset."""
-        sources = [(path, None if is_piped(path) else size) for path, size in self.state.sources]
-        report = self.state.report(self.job.output)
-        task = DescribeDataset(sources, dataset.finish(), report, self.state.statistics)
+        state = self.state
+        report = state.report(self.job.output)
+        task = DescribeDataset(state.source_files(), self.side_inputs, dataset.finish(), report, state.statistics)
         for texts in self.executor.run([task], self.state.add_progress):
             for name, text in texts.items():
                 dataset.add_file(name, text)

@@ -14,11 +14,12 @@ from polars_export.writers.append_log import AppendLog
 from polars_export.writers.manifest import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from polars_export.execution.tasks import RenderedPart
     from polars_export.options import ExportOptions
+    from polars_export.writers.manifest import SideInputFiles
 
 __all__ = ["Entry", "Journal", "RenderTask", "job_key"]
 
@@ -96,16 +97,18 @@ class Journal:
             self._file.close()
 
 
-def job_key(side_inputs: Sequence[str], options: ExportOptions) -> str:
+def job_key(side_inputs: SideInputFiles, options: ExportOptions) -> str:
     """Return what tells all that decides on the bytes of an output but for the traces.
 
     And since when the machine has been up: what was written before a power failure may not be on its disk.
 
     Args:
-        side_inputs: The files that are read beside the traces. One that cannot be told apart never gives the same key.
+        side_inputs: The files with prompts and tools, by their contents. One that cannot be read again never gives the
+            same key.
         options: What is asked for.
     """
-    known = [(path, fingerprint(path) or secrets.token_hex()) for path in side_inputs]
+    files = [*side_inputs.prompts, *([side_inputs.tools] if side_inputs.tools else [])]
+    known = [(file.path, file.checksum or secrets.token_hex()) for file in files]
     return _digest([versions(), options.as_dict(), segments.PART_BYTES, known, boot_id()])
 
 

@@ -11,6 +11,7 @@ from polars_export.execution.tasks import PartAccount, add_lines
 from polars_export.inputs.reader import ReadLimits, SourceReader
 from polars_export.report import DropReason
 from polars_export.selection.rules import rules_of
+from polars_export.sources.fingerprint import block_checksums
 from polars_export.sources.stream import is_piped
 from polars_export.writers.rejects import PartRejects
 
@@ -73,6 +74,9 @@ class PartReader:
                 account.counters.drop(DropReason.INVALID, count)
             on_progress(reader.bytes_read - reported, 0)
             add_lines(account.lines, {segment.number: reader.lines})
+            if self._job.into_directory and not is_piped(segment.path):
+                blocks = block_checksums(segment.path, segment.start, segment.size)
+                account.checksums.setdefault(segment.number, {}).update(blocks)
             if reader.skip_reason:
                 account.skipped_files[segment.path] = reader.skip_reason
 

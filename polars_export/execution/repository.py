@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.selection.case_key import case_hash
+from polars_export.sources.fingerprint import CHECKSUM_KIND
 from polars_export.targets import Unit
 from polars_export.writers.card import CardFacts, Turns, render_card
 from polars_export.writers.manifest import render_manifest
@@ -58,7 +59,7 @@ def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
 
 
 def _share(case: tuple[str | None, str], seed: int) -> float:
-    """Return a number from 0 up to 1 that is attach_prompts evenly over the cases."""
+    """Return a number from 0 up to 1 that is spread evenly over the cases."""
     return int.from_bytes(case_hash(case, 7, seed)) / 2**56
 
 
@@ -77,6 +78,8 @@ def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding)
     }
     manifest = render_manifest(
         sources=facts.sources,
+        source_checksum=CHECKSUM_KIND,
+        side_inputs=facts.side_inputs,
         options=options.as_dict(),
         counts=counts,
         shards=facts.shards,
@@ -98,7 +101,7 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         shards=facts.shards,
         traces_read=report.traces_read,
         exported=report.exported,
-        sources=[path for path, _ in facts.sources],
+        sources=[file.path for file in facts.sources],
         selection=_selection(options),
         dropped={str(reason): count for reason, count in report.dropped.items()},
         examples={reason: example for reason in report.dropped if (example := report.example(reason)) is not None},

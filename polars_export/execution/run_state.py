@@ -11,7 +11,9 @@ from polars_export.execution.tasks import add_lines
 from polars_export.pipeline.card_statistics import CardStatistics
 from polars_export.pipeline.counters import Counters
 from polars_export.report import ExportReport
+from polars_export.sources.fingerprint import checksum
 from polars_export.sources.stream import is_piped
+from polars_export.writers.manifest import ManifestFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ class RunState:
         statistics: What the card tells of the exported traces.
         skipped_files: Files without traces that a search found, with what they hold.
         lines: The lines read of each source.
+        checksums: Those of the blocks of each source, by its number and their offsets.
         resumed: The exported traces that an interrupted export had written.
         bytes_read: Progress.
         traces_read: Progress; runs ahead of `counters`, which grow by whole parts.
@@ -54,6 +57,7 @@ class RunState:
     statistics: CardStatistics = field(default_factory=CardStatistics)
     skipped_files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
+    checksums: dict[int, dict[int, int]] = field(default_factory=dict)
     resumed: int = 0
     bytes_read: int = 0
     traces_read: int = 0
@@ -67,6 +71,8 @@ class RunState:
         self.counters.add(part.counters)
         self.skipped_files |= part.skipped_files
         add_lines(self.lines, part.lines)
+        for source, blocks in part.checksums.items():
+            self.checksums.setdefault(source, {}).update(blocks)
 
     def add_rendered(self, part: RenderedPart) -> None:
         """Add what became of the traces of a part, and what the card tells of them."""
@@ -79,6 +85,15 @@ class RunState:
         self.traces_read += traces
         if self.on_progress:
             self.on_progress(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
+
+    def source_files(self) -> list[ManifestFile]:
+        """Return what the manifest says of the sources, once all of them are read."""
+        return [
+            ManifestFile(path, None, None)
+            if is_piped(path)
+            else ManifestFile(path, size, checksum(self.checksums.get(number, {}), size))
+            for number, (path, size) in enumerate(self.sources)
+        ]
 
     def report(self, output: str) -> ExportReport:
         """Return the account as a user sees it."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from polars_export.sources.random_access import StoredSource
     from polars_export.writers.dataset_repository import Shard
     from polars_export.writers.file_assembler import Block
+    from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 __all__ = [
     "CheckPart",
@@ -87,12 +88,14 @@ class PartAccount:
         counters: What became of its traces.
         skipped_files: Files without traces that a search found, with what they hold.
         lines: The lines read.
+        checksums: Those of the blocks of each source, by its number and their offsets, for a dataset repository.
         rejects: File with the invalid records, their lines counted from the first one read; None without.
     """
 
     counters: Counters = field(default_factory=Counters)
     skipped_files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
+    checksums: dict[int, dict[int, int]] = field(default_factory=dict)
     rejects: Path | None = None
 
 
@@ -195,13 +198,15 @@ class DescribeDataset(Task[dict[str, str]]):
     """Write the texts of the files that stand beside the data of a dataset repository, by the file's name.
 
     Attributes:
-        sources: The path and size of each source; None where the size is not known.
+        sources: The files with the traces.
+        side_inputs: Those with prompts and tools.
         shards: The files with the data.
         report: The account.
         statistics: What the card tells of the exported traces.
     """
 
-    sources: Sequence[tuple[str, int | None]]
+    sources: Sequence[ManifestFile]
+    side_inputs: SideInputFiles
     shards: Sequence[Shard]
     report: ExportReport
     statistics: CardStatistics

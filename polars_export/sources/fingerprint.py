@@ -1,12 +1,25 @@
-"""Tell whether a file, and the machine, are still in the state that they were in."""
+"""Tell whether a file has changed, by its status, its content or samples of it; and whether the machine was started."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import xxhash
+
+from polars_export.sources import segments
 from polars_export.sources.store import FileKind, store_for
 
-__all__ = ["boot_id", "fingerprint"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["CHECKSUM_KIND", "block_checksums", "boot_id", "checksum", "content_sha256", "fingerprint"]
+
+CHECKSUM_KIND = "xxh3-64 of the first and last 64 KiB of every 32 MiB"
+"""How the checksum of a source is made: it is taken as the source is read, and costs next to nothing."""
+
+_SAMPLE_BYTES = 64 << 10
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -21,6 +34,51 @@ def fingerprint(path: str) -> str | None:
     except (OSError, ValueError):
         return None
     return f"{identity}:{size}:{version}" if kind is FileKind.FILE else None
+
+
+def content_sha256(path: str) -> str | None:
+    """Return the SHA-256 of a small file, in hexadecimal digits; None for what cannot be read again."""
+    if fingerprint(path) is None:
+        return None
+    with store_for(path).open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def block_checksums(path: str, start: int, size: int) -> dict[int, int]:
+    """Return the checksums of the blocks of a file that start in a range, by their offsets, from samples of each.
+
+    Args:
+        path: The file.
+        start: Where the range begins: with a block.
+        size: How long it is.
+    """
+    found = {}
+    for offset in range(start, start + size, segments.PART_BYTES):
+        length = min(segments.PART_BYTES, start + size - offset)
+        samples = list(_samples(offset, length))
+        try:
+            found[offset] = xxhash.xxh3_64_intdigest(store_for(path).read_ranges(path, samples))
+        except (OSError, ValueError):  # who reads its records has said so
+            return {}
+    return found
+
+
+def _samples(offset: int, length: int) -> Iterator[tuple[int, int]]:
+    if length <= 2 * _SAMPLE_BYTES:
+        yield offset, length
+    else:
+        yield offset, _SAMPLE_BYTES
+        yield offset + length - _SAMPLE_BYTES, _SAMPLE_BYTES
+
+
+def checksum(blocks: Mapping[int, int], size: int) -> str | None:
+    """Return the checksum of a file, from those of its blocks; None where some of these are missing."""
+    if sorted(blocks) != list(range(0, size, segments.PART_BYTES)):
+        return None
+    digest = xxhash.xxh3_64(size.to_bytes(8, "little"))
+    for offset in sorted(blocks):
+        digest.update(blocks[offset].to_bytes(8, "little"))
+    return digest.hexdigest()
 
 
 def boot_id() -> str | None:

@@ -6,21 +6,38 @@ import importlib.metadata
 import json
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from polars_export.writers.dataset_repository import Shard
 
-__all__ = ["render_manifest", "versions"]
+__all__ = ["ManifestFile", "SideInputFiles", "render_manifest", "versions"]
 
 _PACKAGES = ("polars-export", "polars", "pyarrow", "msgspec")
 
 
-def render_manifest(
+class ManifestFile(NamedTuple):
+    """A file that was read: its path, its bytes as they are stored, and a checksum; both null where it was piped."""
+
+    path: str
+    bytes: int | None
+    checksum: str | None
+
+
+class SideInputFiles(NamedTuple):
+    """The files that are read beside the traces; the checksums are SHA-256 of their contents."""
+
+    prompts: Sequence[ManifestFile] = ()
+    tools: ManifestFile | None = None
+
+
+def render_manifest(  # noqa: PLR0913 - one parameter per part
     *,
-    sources: Iterable[tuple[str, int | None]],
+    sources: Iterable[ManifestFile],
+    source_checksum: str,
+    side_inputs: SideInputFiles,
     options: Mapping[str, object],
     counts: Mapping[str, int | Mapping[str, object]],
     shards: Sequence[Shard],
@@ -28,18 +45,25 @@ def render_manifest(
 ) -> str:
     """Return `manifest.json`: the same text for the same export but for `timings`, which stand at its end.
 
-    A source is its path and its size in bytes, null where it was piped. Timings are seconds. What is no text in a path
-    becomes a question mark, because JSON has no bytes.
+    The checksums of sources are of the kind `source_checksum`. Timings are seconds. What is no text in a path becomes a
+    question mark, because JSON has no bytes.
     """
     manifest = {
         "versions": versions(),
         "options": dict(sorted(options.items())),
-        "sources": [{"path": path, "bytes": size} for path, size in sources],
+        "source_checksum": source_checksum,
+        "sources": [file._asdict() for file in sources],
+        "prompts": [_with_sha256(file) for file in side_inputs.prompts],
+        "tools": _with_sha256(side_inputs.tools) if side_inputs.tools else None,
         "counts": {name: _by_name(count) for name, count in sorted(counts.items())},
         "shards": [asdict(shard) for shard in shards],
         "timings": {name: round(seconds, 3) for name, seconds in sorted(timings.items())},
     }
     return _json(manifest)
+
+
+def _with_sha256(file: ManifestFile) -> dict[str, object]:
+    return {"path": file.path, "bytes": file.bytes, "sha256": file.checksum}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 import sys
@@ -42,6 +43,12 @@ _NAME_OF_STDOUT = "standard output"
 
 _COMPRESSION = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 _ENDINGS = (*_COMPRESSION, ".parquet")
+_TEXT_ENDINGS = (".json", ".json5", ".jsonlines", ".jl", ".ndjson", ".csv", ".tsv", ".txt", ".xlsx", ".yaml", ".yml")
+_TABLE_ENDINGS = (".pq", ".parq", ".arrow", ".feather", ".ipc", ".avro", ".orc")
+_PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".zip", ".tar", ".tgz", ".7z")
+_MISTYPED = frozenset((*_TEXT_ENDINGS, *_TABLE_ENDINGS, *_PACKED_ENDINGS))
+"""Endings of files that are not written: whoever types one of them means a file."""
+_LEAST_LIKENESS = 0.8  # of an ending to a known one, as `difflib` has it: `.jsnol` and `.parqet` are mistyped
 
 
 def check_output(output: str, sources: Sequence[str], searched: Sequence[str], *, overwrite: bool) -> bool:
@@ -54,7 +61,7 @@ def check_output(output: str, sources: Sequence[str], searched: Sequence[str], *
         overwrite: Whether a directory may be replaced.
 
     Raises:
-        OptionError: The name has an ending that is not known, or the output is one of the sources or lies inside one.
+        OptionError: The name has a mistyped ending, or the output is one of the sources or lies inside one.
         OutputError: Its directory does not exist or cannot be written to, or it is a directory that is not empty.
     """
     if output == STDOUT:
@@ -78,10 +85,12 @@ def _check_named(output: str, sources: Sequence[str], searched: Sequence[str], *
         raise OutputError(output, "is a link that leads back to itself")
     into_directory = not output.endswith(_ENDINGS)
     if into_directory:
-        if path.suffix and not output.endswith("/") and not path.is_dir():
+        if _is_mistyped(path.suffix) and not output.endswith("/") and not path.is_dir():
             endings = ", ".join(_ENDINGS)
             raise OptionError(
-                "output", f"expected a name that ends in {endings}, `-`, or a directory; found {output!r}"
+                "output",
+                f"expected a name that ends in {endings}, `-`, or a directory; found {output!r} "
+                "(a directory may have this ending if the name ends in /)",
             )
         check_directory(output, overwrite, sources)
     else:
@@ -92,6 +101,13 @@ def _check_named(output: str, sources: Sequence[str], searched: Sequence[str], *
         if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
             raise OptionError("output", f"{output} lies inside the source {source}")
     return into_directory
+
+
+def _is_mistyped(suffix: str) -> bool:
+    """Return whether an ending is that of a file, though of none that is written."""
+    return suffix.lower() in _MISTYPED or bool(
+        difflib.get_close_matches(suffix.lower(), _ENDINGS, cutoff=_LEAST_LIKENESS)
+    )
 
 
 def _check_file(path: Path, output: str) -> None:
@@ -136,7 +152,8 @@ class Output:
         writer: Takes the blocks of the parts, in order.
         rejects: File for the records that cannot be used, which appears beside the data if it is there in the end.
         journal: File for an account of what the writer was given; None where an export cannot be taken up.
-        files: Tells whether what the journal accounts for is to be given to the writer again, placeholder_blocks, before all else.
+        files: Opens the files. Of a resumed export, what the journal has is given to the writer again first, as
+            placeholders.
     """
 
     parts: Path

@@ -1,4 +1,4 @@
-"""ReplayedFiles that an export writes; of one that is taken up, those that it had begun when it was killed."""
+"""Open the files that an export writes; of a resumed one, those that it had begun when it was interrupted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ __all__ = ["ReplayedFiles"]
 class ReplayedFiles:
     """Opens the files of an output.
 
-    Where an export is taken up, everything that it had written is given to its files once more, without the contents:
-    these pass over it, until `end_replay`. So what decides where a file ends or what its footer says is told once, and needs
-    no record of its own.
+    A resumed export replays everything that it had written, without the contents: the files step over it, until
+    `end_replay`. So what decides where a file ends, or what its footer says, needs no record of its own.
     """
 
     def __init__(self, *, resumed: bool) -> None:
@@ -27,10 +26,10 @@ class ReplayedFiles:
         self._begun: list[_Begun] = []
 
     def open(self, path: Path) -> BinaryIO:
-        """Open a new file, or while an export is taken up one that it had begun.
+        """Open a new file, or during a replay one that the export had begun.
 
         Raises:
-            OSError: It cannot be opened; or, later, holds less than it is passed over.
+            OSError: It cannot be opened; or, later, holds less than is replayed.
         """
         if not self.resumed:
             return path.open("wb")

@@ -325,7 +325,7 @@ def eval_set(text: str) -> str:
 
 def key_of(source: Path, target: str = "trl", **options: str) -> str:
     asked = pe.ExportOptions("chatml", target=target, **options)  # type: ignore[arg-type]
-    return job_key(find_inputs([source], asked).side_inputs, asked)
+    return job_key(find_inputs([source], asked).side_input_files(), asked)
 
 
 def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path) -> None:
@@ -341,6 +341,19 @@ def test_the_key_of_a_job_changes_with_the_prompts_of_its_stores(tmp_path: Path)
     assert key_of(store / "*") != before  # no store any more
     (store / "prompts/set.json").write_text(eval_set("another"), encoding="utf-8")
     assert key_of(store) != before
+
+
+def test_the_key_of_a_job_tells_prompts_by_their_content(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "runs.jsonl", case_result())
+    prompts = tmp_path / "set.json"
+    prompts.write_text(eval_set("one"), encoding="utf-8")
+    written = prompts.stat()
+    before = key_of(source, prompts=str(prompts))
+    with prompts.open("r+", encoding="utf-8") as file:  # as long as before
+        file.write(eval_set("two"))
+    os.utime(prompts, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert prompts.stat().st_mtime_ns == written.st_mtime_ns
+    assert key_of(source, prompts=str(prompts)) != before
 
 
 def test_the_key_of_a_job_is_another_one_when_the_machine_has_been_down(
