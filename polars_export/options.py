@@ -178,7 +178,7 @@ class ExportOptions:
     @property
     def looks_across(self) -> bool:
         """Whether it depends on other traces what becomes of a trace."""
-        return self.unit is not Unit.TRACE or any(rule.scope > 0 for rule in self.rules)
+        return self.unit is not Unit.TRACE or self.splits_by_prompt or any(rule.scope > 0 for rule in self.rules)
 
     @property
     def written_reasoning(self) -> Reasoning:
@@ -190,6 +190,11 @@ class ExportOptions:
     def writes_weights(self) -> bool:
         """Whether messages that are not to be learned from are marked; Parquet would have a column for them always."""
         return self.target.weights and self.repository.file_type is FileType.JSONL
+
+    @property
+    def splits_by_prompt(self) -> bool:
+        """Whether a dataset is split so that traces with one prompt stay together."""
+        return bool(self.test_fraction) and self.repository.split_by is SplitBy.PROMPT
 
     @property
     def skips(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 import xxhash
 
 import polars_export as pe
-from polars_export.sources import segments
+from polars_export.sources import fingerprint, segments
 from polars_export.sources.fingerprint import CHECKSUM_KIND, block_checksums, checksum, content_sha256
 from tests.builders import case_result, turn, write_document, write_lines
 
@@ -23,8 +23,8 @@ SAMPLE = 64 << 10
 def plain_checksum(data: bytes) -> str:
     """Make the checksum of a file in plain Python."""
     digest = xxhash.xxh3_64(len(data).to_bytes(8, "little"))
-    for start in range(0, len(data), segments.PART_BYTES):
-        block = data[start : start + segments.PART_BYTES]
+    for start in range(0, len(data), fingerprint._BLOCK_BYTES):  # noqa: SLF001 - tests make it smaller
+        block = data[start : start + fingerprint._BLOCK_BYTES]  # noqa: SLF001 - as above
         samples = block if len(block) <= 2 * SAMPLE else block[:SAMPLE] + block[-SAMPLE:]
         digest.update(xxhash.xxh3_64_intdigest(samples).to_bytes(8, "little"))
     return digest.hexdigest()
@@ -32,17 +32,23 @@ def plain_checksum(data: bytes) -> str:
 
 @pytest.mark.parametrize("size", [0, 1, SAMPLE, 2 * SAMPLE, 2 * SAMPLE + 1, 300_000, 400_000, 1_000_003])
 def test_a_checksum_is_that_of_the_samples(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "PART_BYTES", 200_000)
+    monkeypatch.setattr(fingerprint, "_BLOCK_BYTES", 200_000)
     file = tmp_path / "data"
     file.write_bytes(bytes(number * 7 % 251 for number in range(size)))
-    assert checksum(block_checksums(str(file), 0, size), size) == plain_checksum(file.read_bytes())
+    for part_bytes in (1_000_000_000, 200_000, 70_001):
+        blocks: dict[int, int] = {}
+        for start in range(0, size, part_bytes):
+            part = segments.Segment(0, str(file), start=start, size=min(part_bytes, size - start), file_size=size)
+            blocks |= block_checksums(part)
+        assert checksum(blocks, size) == plain_checksum(file.read_bytes())
 
 
 def test_blocks_of_which_one_is_missing_make_no_checksum() -> None:
-    assert segments.PART_BYTES == 32 << 20
+    block = 32 << 20
     assert "32 MiB" in CHECKSUM_KIND
-    assert checksum({0: 1}, segments.PART_BYTES + 1) is None
-    assert checksum({segments.PART_BYTES: 1}, segments.PART_BYTES + 1) is None
+    assert checksum({0: 1, block: 2}, block + 1) is not None
+    assert checksum({0: 1}, block + 1) is None
+    assert checksum({block: 1}, block + 1) is None
 
 
 @pytest.mark.parametrize("format_name", ["chatml", "dpo"])

@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "tables": {"tables.projection"},
     "inputs": {"errors", "json_values", "process", "sources", "tables", "tables.projection"},
     "prompts": {"errors", "inputs", "json_values", "options", "sources", "tables"},
-    "selection": {"choices", "options", "report", "selection.rule", "targets"},
+    "selection": {"choices", "options", "report", "selection.rule", "tables", "targets"},
     "conversation": {"choices", "options", "tables"},
     "formats": {"choices", "conversation", "options", "report", "tables", "tables.projection", "targets"},
     "pipeline": {

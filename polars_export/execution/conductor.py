@@ -241,14 +241,16 @@ class _Run:
 
         self._store_side_inputs()
         frames: list[Any] = []  # see `ScannedPart.traces`
+        openings: list[Any] = []
         stored: dict[int, StoredInput] = {}
         try:
             for part in self.executor.run(starmap(ScanPart, enumerate(self.parts)), self.state.add_progress):
                 frames.append(part.traces)
+                openings.append(part.openings)
                 stored |= part.stored
                 self.collector.add_scanned(part.account)
             if not self.state.counters.missing:
-                tasks = choose(frames, stored, self.job.options, self.state.counters)
+                tasks = choose(frames, openings, stored, self.job.options, self.state.counters)
                 self.collector.render(tasks, self.executor)
         except InputError as error:
             self._raise_first_error(error, parts_scanned=len(frames))

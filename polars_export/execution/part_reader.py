@@ -75,7 +75,7 @@ class PartReader:
             on_progress(reader.bytes_read - reported, 0)
             add_lines(account.lines, {segment.number: reader.lines})
             if self._job.into_directory and not is_piped(segment.path):
-                blocks = block_checksums(segment.path, segment.start, segment.size)
+                blocks = block_checksums(segment)
                 account.checksums.setdefault(segment.number, {}).update(blocks)
             if reader.skip_reason:
                 account.skipped_files[segment.path] = reader.skip_reason

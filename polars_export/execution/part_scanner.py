@@ -13,6 +13,7 @@ from polars_export.pipeline.threshold_reader import ThresholdReader
 from polars_export.process import pause_gc
 from polars_export.selection.case_key import with_case_key
 from polars_export.selection.decide import drop_reasons
+from polars_export.selection.openings import OPENINGS, case_openings
 from polars_export.selection.rule import CASE_KEY
 from polars_export.selection.rules import columns_of, rules_of
 from polars_export.sources.random_access import RecordLocation, StoredSource
@@ -68,7 +69,7 @@ class PartScanner:
         """
         stored: dict[int, StoredInput] = {}
         builder, locations = TableBuilder(self._traces.selection_projection), list[RecordLocation]()
-        frames = [self._schema.to_frame()]
+        frames, openings = [self._schema.to_frame()], [OPENINGS.to_frame()]
         with pause_gc(), self._reader.open(task.number) as (account, rejects):
             for segment, match, chunk in self._reader.chunks(task.part, account, rejects, on_progress):
                 scanned = self._traces.scan(match, chunk, rejects, account.counters)
@@ -78,25 +79,35 @@ class PartScanner:
                     for start, end in scanned.chunk.spans
                 ]
                 if len(builder) >= _TRACES_AT_ONCE:
-                    frames.append(self._eligible(builder, locations, account.counters))
+                    frames.append(self._eligible(builder, locations, account.counters, openings))
                     locations.clear()
                 if segment.number not in stored:
                     stored[segment.number] = self._stored(segment, match, chunk)
             if len(builder):
-                frames.append(self._eligible(builder, locations, account.counters))
-            return ScannedPart(pl.concat(frames), stored, account)
+                frames.append(self._eligible(builder, locations, account.counters, openings))
+            return ScannedPart(pl.concat(frames), stored, account, pl.concat(openings).unique(maintain_order=True))
 
-    def _eligible(self, builder: TableBuilder, locations: Sequence[RecordLocation], counters: Counters) -> pl.DataFrame:
+    def _eligible(
+        self,
+        builder: TableBuilder,
+        locations: Sequence[RecordLocation],
+        counters: Counters,
+        openings: list[pl.DataFrame],
+    ) -> pl.DataFrame:
         """Return the rows of a `ScannedPart` for the traces that stay by the rules which look at each of them."""
         located = pl.DataFrame(locations, schema=LOCATION, orient="row")
-        traces = pl.concat([builder.build().traces, located], how="horizontal")
+        tables, side_inputs = builder.build(), self._side_inputs()
+        if self._options.splits_by_prompt:
+            prompted = side_inputs.attach(tables) if side_inputs else tables
+            openings.append(case_openings(prompted, self._options.repository.seed))
+        traces = pl.concat([tables.traces, located], how="horizontal")
         reasons = drop_reasons(traces, self._rules.each)
         counters.add(count_dropped_traces(traces, reasons))
         traces = traces.filter(reasons.is_null())
-        if side_inputs := self._side_inputs():
+        if side_inputs:
             traces = side_inputs.count_messages(traces)
-            keep, prompted = keep_prompted_traces(traces, self._rules.prompted, self._options)
-            counters.add(prompted)
+            keep, dropped = keep_prompted_traces(traces, self._rules.prompted, self._options)
+            counters.add(dropped)
             traces = traces.filter(keep)
         return with_case_key(traces).select(self._schema.names())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from polars_export.execution.part_reader import PartReader
 from polars_export.execution.part_scanner import PartScanner
 from polars_export.execution.quarantine import RaiseFirst
-from polars_export.execution.repository import describe, splits_of
+from polars_export.execution.repository import describe, records_in_test, splits_of
 from polars_export.execution.selected_traces import read_selected
 from polars_export.execution.tasks import (
     CheckPart,
@@ -27,6 +27,7 @@ from polars_export.pipeline.render import keep_prompted, render_batch
 from polars_export.pipeline.threshold_reader import ThresholdReader, record_decoders
 from polars_export.process import pause_gc
 from polars_export.prompts.side_inputs import load_side_inputs, open_side_inputs, store_side_inputs
+from polars_export.selection.openings import opening_messages
 from polars_export.selection.rules import rules_of
 from polars_export.writers import file_type_of
 from polars_export.writers.blocks import BLOCK_BYTES, BlockWriter, Encoding
@@ -174,7 +175,10 @@ class PartWorker:
                 if self._job.into_directory:
                     statistics.see(batch.exported_traces())
                     statistics.sample = statistics.sample or self._sample(batch)
-                for split, records in splits_of(batch, self._options):
+                in_test = records_in_test(batch, self._options)
+                if in_test is not None and self._options.target.joins_prompts:
+                    statistics.see_prompts(opening_messages(batch.tables)[batch.rendered.rows], in_test)
+                for split, records in splits_of(batch, in_test):
                     writer.write(split, records)
         return RenderedPart(path, writer.blocks, statistics, account)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from polars_export.selection.case_key import case_hash
+from polars_export.selection.openings import share_of_case
 from polars_export.sources.fingerprint import CHECKSUM_KIND
 from polars_export.targets import Unit
 from polars_export.writers.card import CardFacts, Turns, render_card
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from polars_export.execution.tasks import DescribeDataset
     from polars_export.options import ExportOptions
+    from polars_export.pipeline.card_statistics import CardStatistics
     from polars_export.pipeline.render import RenderedBatch
     from polars_export.writers.blocks import Encoding
 
-__all__ = ["describe", "split_of_cases", "splits_of"]
+__all__ = ["describe", "records_in_test", "split_of_cases", "splits_of"]
 
 
 def _histogram(scores: Counter[tuple[float, float]]) -> list[tuple[float, float, int]]:
@@ -35,13 +36,20 @@ def _histogram(scores: Counter[tuple[float, float]]) -> list[tuple[float, float,
     return [(low, high, scores[low, high]) for low, high in sorted(tenths | scores.keys())]
 
 
-def splits_of(batch: RenderedBatch, options: ExportOptions) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the records of a batch by the split of their case."""
-    records = batch.rendered.records
+def records_in_test(batch: RenderedBatch, options: ExportOptions) -> pl.Series | None:
+    """Return for each record of a batch whether it belongs to the test split; None where there is no such split."""
     if not options.test_fraction:
+        return None
+    traces = batch.tables.traces[batch.rendered.rows]
+    return traces["in_test"] if options.splits_by_prompt else split_of_cases(traces, options)
+
+
+def splits_of(batch: RenderedBatch, in_test: pl.Series | None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the records of a batch by their split; see `records_in_test`."""
+    records = batch.rendered.records
+    if in_test is None:
         yield "train", records
         return
-    in_test = split_of_cases(batch.tables.traces[batch.rendered.rows], options)
     for split, rows in (("train", ~in_test), ("test", in_test)):
         if rows.any():
             kept = pl.DataFrame(records).filter(rows)  # Arrow itself filters no string views
@@ -54,13 +62,10 @@ def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
     That depends on the case and the seed alone, so that no case changes sides when runs or cases are added.
     """
     cases, repository = traces.select("eval_set_id", "case_id"), options.repository
-    sides = {case: _share(case, repository.seed) < repository.test_fraction for case in cases.unique().iter_rows()}
+    sides = {
+        case: share_of_case(case, repository.seed) < repository.test_fraction for case in cases.unique().iter_rows()
+    }
     return pl.Series([sides[case] for case in cases.iter_rows()], dtype=pl.Boolean)
-
-
-def _share(case: tuple[str | None, str], seed: int) -> float:
-    """Return a number from 0 up to 1 that is spread evenly over the cases."""
-    return int.from_bytes(case_hash(case, 7, seed)) / 2**56
 
 
 def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
@@ -102,7 +107,7 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         traces_read=report.traces_read,
         exported=report.exported,
         sources=[file.path for file in facts.sources],
-        selection=_selection(options),
+        selection=[*_selection(options), *_shared_prompts(statistics)],
         dropped={str(reason): count for reason, count in report.dropped.items()},
         examples={reason: example for reason in report.dropped if (example := report.example(reason)) is not None},
         dropped_content=report.dropped_content,
@@ -112,6 +117,15 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         sample=statistics.sample,
         usage=options.target.usage,
     )
+
+
+def _shared_prompts(statistics: CardStatistics) -> list[str]:
+    """Return the sentence about prompts of the test split that occur in train too, where there are such splits."""
+    tested = statistics.prompts.get("test")
+    if not tested:
+        return []
+    shared = len(tested & statistics.prompts.get("train", set()))
+    return [f"Of the {len(tested):,} distinct prompts of the test split, {shared:,} also occur in train."]
 
 
 def _selection(options: ExportOptions) -> list[str]:
@@ -128,8 +142,9 @@ def _selection(options: ExportOptions) -> list[str]:
         rule = "its verdict is `pass`" if limit is None else f"its score is at least {limit}"
         sentences.append(f"A completion is a good one if {rule}.")
     if options.test_fraction:
+        what = "prompts, with the cases that have them," if options.splits_by_prompt else "cases"
         sentences.append(
-            f"A share of {options.test_fraction} of the cases is the test split, by a hash with seed"
+            f"A share of {options.test_fraction} of the {what} is the test split, by a hash with seed"
             f" {options.repository.seed}."
         )
     return sentences

@@ -10,6 +10,7 @@ from polars_export.execution.quarantine import raise_first
 from polars_export.pipeline import threshold_reader
 from polars_export.sources.random_access import RecordLocation, read_records
 from polars_export.tables.builder import TableBuilder
+from polars_export.tables.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
     from polars_export.execution.tasks import RenderSelection
     from polars_export.inputs.decoders import Decoders
-    from polars_export.tables.tables import Tables
 
 __all__ = ["read_selected"]
 
 
 def read_selected(task: RenderSelection, decoders: Decoders, *, are_checked: bool) -> Iterator[Tables]:
     """Yield selected traces in the order of their records, a batch at a time.
+
+    Where a dataset is split by prompt, `traces` has the column `in_test` too.
 
     Args:
         task: Says which.
@@ -46,7 +48,10 @@ def read_selected(task: RenderSelection, decoders: Decoders, *, are_checked: boo
                 raise SourceError(chunk.source, "has changed while it was read")
             raise_first(decoded)
             builder.add(decoded.columns)
-        yield builder.build().take(in_files["row"].arg_sort())
+        tables = builder.build().take(in_files["row"].arg_sort())
+        if "in_test" in batch.columns:
+            tables = Tables(tables.traces.with_columns(batch["in_test"]), tables.turns)
+        yield tables
 
 
 def _batches(traces: pl.DataFrame) -> Iterator[pl.DataFrame]:

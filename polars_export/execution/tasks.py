@@ -120,12 +120,14 @@ class ScannedPart(NamedTuple):
 
     `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`),
     `case_high` and `case_low`, which tell its case, and the columns that the rules look at. For pairs that is 40 bytes
-    each.
+    each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of all
+    traces that are valid.
     """
 
     traces: Any
     stored: dict[int, StoredInput]
     account: PartAccount
+    openings: Any = None
 
 
 _Result_co = TypeVar("_Result_co", covariant=True)
@@ -179,7 +181,8 @@ class RenderSelection(Task[RenderedPart]):
     Attributes:
         number: Its place among all such tasks.
         traces: A Polars frame with one row per trace, in the order of the records and in these: `source`, `offset`,
-            `length` and `group`, the same number for the traces of one record.
+            `length` and `group`, the same number for the traces of one record; where a dataset is split by prompt, also
+            `in_test`.
         stored: The sources that occur, by their numbers.
     """
 

@@ -49,7 +49,7 @@ def partition(found: Sequence[FoundFile], *, tolerant: bool = False) -> Iterator
 
 def _segments(number: int, source: FoundFile, *, tolerant: bool) -> Iterator[Segment]:
     size, part_bytes = size_of(source.path, tolerant=tolerant), segments.PART_BYTES
-    whole = Segment(number, source.path, source.searched, size=size)
+    whole = Segment(number, source.path, source.searched, size=size, file_size=size)
     if size <= part_bytes:
         yield whole  # whoever reads it recognises it
         return

@@ -15,18 +15,20 @@ __all__ = ["CardStatistics"]
 
 @dataclass(slots=True)
 class CardStatistics:
-    """What the card tells of the exported traces, in counts: it does not grow with their number.
+    """What the card tells of the exported traces, in counts. But for the prompts, it does not grow with their number.
 
     Attributes:
         scores: Number of traces by the bounds of their score; see `_bounds`.
         turns: Number of traces by their number of turns.
         models: Number of traces by their model.
+        prompts: For each split, where there are two, numbers that tell its distinct prompts: eight bytes of each.
         sample: The first record.
     """
 
     scores: Counter[tuple[float, float]] = field(default_factory=Counter)
     turns: Counter[int] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    prompts: dict[str, set[int]] = field(default_factory=dict)
     sample: str | None = None
 
     def see(self, traces: pl.DataFrame) -> None:
@@ -35,11 +37,20 @@ class CardStatistics:
         self.turns.update(traces["turns"].to_list())
         self.models.update(traces["model_id"].to_list())
 
+    def see_prompts(self, prompts: pl.Series, in_test: pl.Series) -> None:
+        """Note the prompts of records, null without one, and whether these are in the test split."""
+        hashes = prompts.hash()
+        for split, rows in (("train", ~in_test), ("test", in_test)):
+            known = hashes.filter(rows & prompts.is_not_null()).unique().to_list()
+            self.prompts.setdefault(split, set()).update(known)
+
     def add(self, other: CardStatistics) -> None:
         """Add what was seen in a later part."""
         self.scores.update(other.scores)
         self.turns.update(other.turns)
         self.models.update(other.models)
+        for split, known in other.prompts.items():
+            self.prompts.setdefault(split, set()).update(known)
         self.sample = self.sample if self.sample is not None else other.sample
 
 

@@ -72,6 +72,8 @@ class ThresholdReader:
         self._skips_invalid = options.skips
         self._rules = rules.each
         needed = projection_of(columns_of((*rules.each, *rules.prompted, *rules.across)))
+        if options.splits_by_prompt:
+            needed = max(needed, Projection.CONVERSATIONS)
         self._full = record_decoders(options, needed)
         self._outline = Decoders(needed)
         self._few_stay = False

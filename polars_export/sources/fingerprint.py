@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from polars_export.sources import segments
 from polars_export.sources.store import FileKind, store_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from polars_export.sources.segments import Segment
 
 __all__ = ["CHECKSUM_KIND", "block_checksums", "boot_id", "checksum", "content_sha256", "fingerprint"]
 
 CHECKSUM_KIND = "xxh3-64 of the first and last 64 KiB of every 32 MiB"
 """How the checksum of a source is made: it is taken as the source is read, and costs next to nothing."""
 
+_BLOCK_BYTES = 32 << 20
 _SAMPLE_BYTES = 64 << 10
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -44,20 +46,15 @@ def content_sha256(path: str) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def block_checksums(path: str, start: int, size: int) -> dict[int, int]:
-    """Return the checksums of the blocks of a file that start in a range, by their offsets, from samples of each.
-
-    Args:
-        path: The file.
-        start: Where the range begins: with a block.
-        size: How long it is.
-    """
+def block_checksums(segment: Segment) -> dict[int, int]:
+    """Return the checksums of the blocks of a file that start in a segment, by their offsets, from samples of each."""
     found = {}
-    for offset in range(start, start + size, segments.PART_BYTES):
-        length = min(segments.PART_BYTES, start + size - offset)
-        samples = list(_samples(offset, length))
+    first = -(-segment.start // _BLOCK_BYTES) * _BLOCK_BYTES
+    for offset in range(first, segment.start + segment.size, _BLOCK_BYTES):
+        samples = _samples(offset, min(_BLOCK_BYTES, segment.file_size - offset))
         try:
-            found[offset] = xxhash.xxh3_64_intdigest(store_for(path).read_ranges(path, samples))
+            data = store_for(segment.path).read_ranges(segment.path, samples)
+            found[offset] = xxhash.xxh3_64_intdigest(data)
         except (OSError, ValueError):  # who reads its records has said so
             return {}
     return found
@@ -73,7 +70,7 @@ def _samples(offset: int, length: int) -> Iterator[tuple[int, int]]:
 
 def checksum(blocks: Mapping[int, int], size: int) -> str | None:
     """Return the checksum of a file, from those of its blocks; None where some of these are missing."""
-    if sorted(blocks) != list(range(0, size, segments.PART_BYTES)):
+    if sorted(blocks) != list(range(0, size, _BLOCK_BYTES)):
         return None
     digest = xxhash.xxh3_64(size.to_bytes(8, "little"))
     for offset in sorted(blocks):

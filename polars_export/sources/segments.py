@@ -34,6 +34,7 @@ class Segment:
         start: Where it begins, in bytes.
         end: Where it ends; None where the source is one segment.
         size: Its bytes as they are stored; 0 where that is not known.
+        file_size: Those of the whole source.
         match: What the source was recognised as; None where that is not known yet.
         skip_reason: What the source holds in place of traces, where that is known already and it is to be skipped.
     """
@@ -44,6 +45,7 @@ class Segment:
     start: int = 0
     end: int | None = None
     size: int = 0
+    file_size: int = 0
     match: Hashable | None = None
     skip_reason: str | None = None
 
