@@ -103,7 +103,7 @@ def _status_of(arguments: Sequence[str] | None) -> int:
 def _print_error(message: str, status: int) -> int:
     """Print an error as one line, whatever its names and texts hold."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split("\n")))
-    with suppress(OSError):  # standard error is full: the status tells
+    with suppress(OSError):  # standard error is full: the exit status says it
         click.echo(f"polars-export: {line}", err=True)
     return status
 

@@ -41,7 +41,7 @@ class Conversations:
             Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
             `context`, whether it is an assistant's message that the agent did not produce in this run.
         lengths: For each trace that has messages their number.
-        trimmed: One row per kind of messages that were left out at the end of a conversation: `row` (of its trace),
+        trimmed: One row per kind of messages that were trimmed at the end of a conversation: `row` (of its trace),
             `kind`, `count`; None where nothing ever is.
     """
 
@@ -50,7 +50,7 @@ class Conversations:
     trimmed: pl.DataFrame | None = None
 
     def dropped_content(self, kept: pl.Series | None = None) -> dict[str, int]:
-        """Count the messages that were left out, by kind; of the traces for which `kept` is true, by default of all."""
+        """Count the messages that were trimmed, by kind; of the traces for which `kept` is true, by default of all."""
         if self.trimmed is None:
             return {}
         trimmed = self.trimmed if kept is None else self.trimmed.filter(kept.gather(self.trimmed["row"]))
@@ -122,7 +122,7 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
     Before each turn stand the messages that precede it, but for empty system messages; then the assistant's message,
     then one tool message per result. The final response, unless empty, is appended where the last turn has results or
     there is no turn, behind the closing messages, and fills a last assistant's message that is empty. Where it is not
-    appended, closing messages and then tool messages at the very end are left out: nothing follows to be learned.
+    appended, closing messages and then tool messages at the very end are trimmed: nothing follows to be learned.
 
     Args:
         tables: Traces with their prompts, and their turns.

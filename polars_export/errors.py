@@ -83,7 +83,7 @@ class NothingToExportError(ExportError):
     """No trace is left to write.
 
     `threshold` is the quality threshold, None where there is none; `traces_read` is the number of traces that were
-    read, and `dropped` says how many of them were left out for which reason.
+    read, and `dropped` says how many of them were dropped for which reason.
     """
 
     exit_status = 3
@@ -102,7 +102,7 @@ _HINTS = {
     "single_run": "a pair needs two qualifying runs of one case",
     "unlabelled": "--label-threshold makes labels of scores",
 }
-"""What to try, by the reason for which traces were left out."""
+"""What to try, by the reason for which traces were dropped."""
 
 
 class InputError(ExportError):

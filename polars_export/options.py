@@ -64,7 +64,7 @@ class ExportOptions:
         target: Trainer to write for, by its name or as a `Target`. It equals its name.
         quality_threshold: Minimum score of a trace, None for no threshold; by default what the target says: 0.0 for
             `reference`, none for the others.
-        include_metadata: Whether a record tells its case, run, score and model.
+        include_metadata: Whether a record has the case, run, score and model.
         prompts: Eval sets with the system prompts and user messages of the cases: files, directories, globs.
         tools: File with the function schemas of the tools that the agent could call.
         missing_prompt: How to handle traces without a user's message.
@@ -167,7 +167,7 @@ class ExportOptions:
 
     @property
     def target_format(self) -> Format:
-        """What the target tells of the format."""
+        """What the target says of the format."""
         return self.target.format(self.format)
 
     @property
@@ -198,7 +198,7 @@ class ExportOptions:
 
     @property
     def skips(self) -> bool:
-        """Whether invalid records are left out."""
+        """Whether invalid records are skipped."""
         return self.on_error is OnError.SKIP
 
     @property

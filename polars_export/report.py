@@ -58,13 +58,13 @@ class ExportReport:
         records: Number of records written; a pair is one record of two traces.
         traces_read: Number of traces read.
         exported: Number of traces in the records.
-        dropped: Number of traces left out, by reason. With `exported` they add up to `traces_read`.
+        dropped: Number of traces dropped, by reason. With `exported` they add up to `traces_read`.
         examples: Eval set and case of one of these traces, by reason; not every reason has one.
         dropped_content: Content of the exported traces that the records cannot carry: blocks, calls or results.
         skipped_files: Files without traces that a search of a directory found, with what they hold.
         bytes_read: Size of the sources as they are stored; what is piped does not count.
         seconds: How long it took.
-        rejects: The file that the invalid traces were set aside in; None where they stop an export.
+        rejects: The file with the invalid traces; None where they stop an export.
         resumed: How many of the exported traces an interrupted export had written.
     """
 
@@ -82,7 +82,7 @@ class ExportReport:
     resumed: int = 0
 
     def example(self, reason: str) -> str | None:
-        """Return the eval set and case of a trace that was left out for a reason, in one text; None if not known."""
+        """Return the eval set and case of a trace that was dropped for a reason, in one text; None if not known."""
         if reason not in self.examples:
             return None
         eval_set, case = self.examples[reason]

@@ -52,7 +52,7 @@ def summary(report: ExportReport) -> None:
     for reason, count in report.dropped.items():
         example = report.example(reason)
         such_as = "" if example is None else f", such as {example}"
-        table.add_row(escape(f"left out: {reason}{such_as}"), f"{count:,}")
+        table.add_row(escape(f"dropped: {reason}{such_as}"), f"{count:,}")
     table.add_section()
     table.add_row("read", f"{report.traces_read:,}", style="bold")
     console.print(table)

@@ -84,11 +84,11 @@ HOSTILE = [
 ]
 
 
-def card(schema: pa.Schema = SCHEMA, shards: Sequence[Shard] = SHARDS, **told: Any) -> str:  # noqa: ANN401 - any field
+def card(schema: pa.Schema = SCHEMA, shards: Sequence[Shard] = SHARDS, **facts: Any) -> str:  # noqa: ANN401 - any field
     given: dict[str, Any] = {"title": "airline", "format_name": "chatml", "target": "trl"}
-    given["usage"] = targets()[str(told.get("target", "trl"))].usage
+    given["usage"] = targets()[str(facts.get("target", "trl"))].usage
     counts = {"traces_read": 2_000, "exported": 1_502}
-    return render_card(CardFacts(**{**given, **counts, "schema": schema, "shards": shards, **told}))
+    return render_card(CardFacts(**{**given, **counts, "schema": schema, "shards": shards, **facts}))
 
 
 def front_matter(text: str) -> Any:  # noqa: ANN401 - what YAML holds
@@ -149,10 +149,10 @@ def test_a_folder_loads_with_its_splits_and_types(
     assert plain["metadata"] == {"case_id": "a", "score": 0.5, "turns": 1}
     assert plain["messages"][0]["tool_calls"] is None
     info = front_matter((folder / "README.md").read_text())["dataset_info"]
-    told = {split["name"]: (split["num_examples"], split["num_bytes"]) for split in info["splits"]}
+    counts = {split["name"]: (split["num_examples"], split["num_bytes"]) for split in info["splits"]}
     for name in ("train", "test"):
         mine = [shard for shard in shards if shard.split == name]
-        assert told[name] == (loaded[name].num_rows, sum(shard.num_bytes for shard in mine))
+        assert counts[name] == (loaded[name].num_rows, sum(shard.num_bytes for shard in mine))
 
 
 def as_text() -> pa.Schema:
@@ -214,7 +214,7 @@ def test_the_text_says_where_the_data_comes_from_and_how_it_was_selected() -> No
     assert "1,502 records in the `chatml` format for `trl`, made from 1,502 of 2,000 recorded agent traces" in text
     assert "- `runs/a.jsonl`\n- `runs/b.jsonl`" in text
     assert "- A trace qualifies with a score of at least 0.5." in text
-    assert "| left out: `below_threshold` | 498 |" in text
+    assert "| dropped: `below_threshold` | 498 |" in text
     assert "tied" not in text
     assert "- `images`: 1,200" in text
     assert "thinking" not in text

@@ -202,7 +202,7 @@ def test_a_terminal_shows_where_every_trace_went(tmp_path: Path) -> None:
         "50 records in",
         "exported",
         "100",
-        "left out: not_selected",
+        "dropped: not_selected",
         "200",
         "not carried",
         "traces/s",

@@ -124,10 +124,10 @@ def test_every_option_and_format_is_in_the_tables() -> None:
 def test_the_rooms_of_the_house_exist() -> None:
     section = README.split("## Where to look in the code")[1].split("## ")[0]
     rows = re.findall(r"^\| (`.+?) \| (.*) \|$", section, re.MULTILINE)
-    rooms = [(room, told) for named, told in rows for room in re.findall(r"`([a-z]+(?:\.py|/))`", named)]
+    rooms = [(room, known) for named, known in rows for room in re.findall(r"`([a-z]+(?:\.py|/))`", named)]
     assert [room for room, _ in rooms if not (ROOT / "polars_export" / room).exists()] == []
     assert len(rooms) >= 12
-    inside = [f"{room}{file}" for room, told in rooms for file in re.findall(r"`([a-z]+\.py)`", told)]
+    inside = [f"{room}{file}" for room, known in rooms for file in re.findall(r"`([a-z]+\.py)`", known)]
     assert [path for path in inside if not (ROOT / "polars_export" / path).exists()] == []
 
 

@@ -78,9 +78,9 @@ def test_a_reason_of_the_target_has_the_case_of_the_first_trace_that_it_concerns
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert manifest["counts"]["examples"] == {"empty_last_message": {"eval_set_id": None, "case_id": "b"}}
     card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
-    assert "| left out: `empty_last_message`, such as `b` | 2 |" in card
+    assert "| dropped: `empty_last_message`, such as `b` | 2 |" in card
     summary(report)
-    assert "left out: empty_last_message, such as b" in capsys.readouterr().err
+    assert "dropped: empty_last_message, such as b" in capsys.readouterr().err
 
 
 def test_the_example_of_a_reason_is_the_first_whatever_the_number_of_parts(

@@ -125,17 +125,17 @@ def test_no_prompt_of_the_test_split_occurs_in_train(name: str, tmp_path: Path) 
     assert train
     assert test
     assert train & test == set()
-    assert told(out) == (len(test), 0)
+    assert counts_in_card(out) == (len(test), 0)
 
 
 def test_the_card_tells_how_many_prompts_are_on_both_sides(tmp_path: Path) -> None:
     out = export_sample(tmp_path, format="chatml")
     train, test = prompts_of(out, "train"), prompts_of(out, "test")
     assert train & test
-    assert told(out) == (len(test), len(train & test))
+    assert counts_in_card(out) == (len(test), len(train & test))
 
 
-def told(out: Path) -> tuple[int, int]:
+def counts_in_card(out: Path) -> tuple[int, int]:
     """Return what the card tells: distinct prompts of the test split, and those that occur in train too."""
     card = (out / "README.md").read_text(encoding="utf-8")
     found = re.search(r"Of the (\d+) distinct prompts of the test split, (\d+) also occur in train", card)

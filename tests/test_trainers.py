@@ -181,8 +181,8 @@ def test_llamafactory_wants_the_user_to_begin(name: str) -> None:
 def test_a_trace_whose_label_is_not_known_is_counted(target: str) -> None:
     runs = [case_result("a"), case_result("a"), case_result("a", scores=[0.2]), case_result("a", turn(""))]
     tables = tables_of(runs, CASE)
-    told = [pl.Series("verdict", ["fail", None, "pass", "pass"]), pl.Series("score", [0.9, 0.7, None, 0.8])]
-    tables = replace(tables, traces=tables.traces.with_columns(told))
+    values = [pl.Series("verdict", ["fail", None, "pass", "pass"]), pl.Series("score", [0.9, 0.7, None, 0.8])]
+    tables = replace(tables, traces=tables.traces.with_columns(values))
     empty = "empty_last_message" if target == "llamafactory" else None
     for threshold, expected in (
         (None, [None, "unlabelled", None, empty]),

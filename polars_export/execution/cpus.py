@@ -67,7 +67,7 @@ def _from_leaf_to_root(mount_point: Path, path: str, root: str) -> Iterator[Path
 
 
 def _quota_of(group: Path) -> float:
-    """Return how many processors a single cgroup pays for; infinite where it has no quota or does not tell."""
+    """Return how many processors a single cgroup pays for; infinite where it has no quota, or none can be read."""
     with suppress(*_NO_QUOTA):
         quota, period = (group / "cpu.max").read_text(encoding="ascii").split()  # version 2: `max 100000` for none
         return math.inf if quota == "max" else int(quota) / int(period)

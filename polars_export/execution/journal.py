@@ -73,7 +73,7 @@ class Journal:
         return written, left
 
     def key_of(self, task: RenderTask) -> str | None:
-        """Return what tells all that decides on the bytes of a part; None where that cannot be told."""
+        """Return a digest of all that decides on the bytes of a part; None where a source cannot be read again."""
         if self._file is None:
             return None
         if isinstance(task, RenderPart):
@@ -98,7 +98,7 @@ class Journal:
 
 
 def job_key(side_inputs: SideInputFiles, options: ExportOptions) -> str:
-    """Return what tells all that decides on the bytes of an output but for the traces.
+    """Return a digest of all that decides on the bytes of an output but for the traces.
 
     And since when the machine has been up: what was written before a power failure may not be on its disk.
 

@@ -1,4 +1,4 @@
-"""Records that cannot be used: they stop an export, or are set aside."""
+"""Records that cannot be used: they stop an export, or are skipped and written to a file."""
 
 from __future__ import annotations
 

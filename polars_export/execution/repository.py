@@ -1,4 +1,4 @@
-"""What a dataset repository needs beside records: their splits, and what its card and manifest tell."""
+"""What a dataset repository needs beside records: their splits, and what its card and manifest say."""
 
 from __future__ import annotations
 

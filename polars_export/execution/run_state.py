@@ -38,7 +38,7 @@ class RunState:
         bytes_stored: The size of all sources.
         started: When the export began, as `time.monotonic` has it.
         counters: What became of the traces.
-        statistics: What the card tells of the exported traces.
+        statistics: What the card says of the exported traces.
         skipped_files: Files without traces that a search found, with what they hold.
         lines: The lines read of each source.
         checksums: Those of the blocks of each source, by its number and their offsets.
@@ -75,7 +75,7 @@ class RunState:
             self.checksums.setdefault(source, {}).update(blocks)
 
     def add_rendered(self, part: RenderedPart) -> None:
-        """Add what became of the traces of a part, and what the card tells of them."""
+        """Add what became of the traces of a part, and what the card says of them."""
         self.add_scanned(part.account)
         self.statistics.add(part.statistics)
 

@@ -100,7 +100,7 @@ class PartAccount:
 
 
 class RenderedPart(NamedTuple):
-    """The records of a part: where their blocks are, what the card tells of them, and the account."""
+    """The records of a part: where their blocks are, what the card says of them, and the account."""
 
     path: Path
     blocks: list[Block]
@@ -119,8 +119,8 @@ class ScannedPart(NamedTuple):
     """The traces of a part among which is chosen.
 
     `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`),
-    `case_high` and `case_low`, which tell its case, and the columns that the rules look at. For pairs that is 40 bytes
-    each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of all
+    `case_high` and `case_low`, which identify its case, and the columns that the rules look at. For pairs that is 40
+    bytes each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of all
     traces that are valid.
     """
 
@@ -205,7 +205,7 @@ class DescribeDataset(Task[dict[str, str]]):
         side_inputs: Those with prompts and tools.
         shards: The files with the data.
         report: The account.
-        statistics: What the card tells of the exported traces.
+        statistics: What the card says of the exported traces.
     """
 
     sources: Sequence[ManifestFile]

@@ -26,7 +26,7 @@ __all__ = ["NoTracesError", "UnknownKindError", "detect"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
-_MOST_KEYS = 10_000  # before one that tells the kind; a document or a trace has a dozen
+_MOST_KEYS = 10_000  # before one that decides; a document or a trace has a dozen
 
 
 class _FirstLine(Enum):
@@ -63,7 +63,7 @@ def detect(window: Window, *, tolerant: bool = False, searched: bool = False) ->
         NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array,
             records of an export.
         UnknownKindError: It starts with an object of no known kind.
-        BadRecordError: It does not start with JSON, or what tells its kind lies behind the limit; or it is of lines
+        BadRecordError: It does not start with JSON, or what decides its kind lies behind the limit; or it is of lines
             among which the first is of another kind, and that is not tolerated.
     """
     try:
@@ -168,7 +168,7 @@ def _first_line(window: Window) -> _FirstLine:
 
 
 def _has_second_line(window: Window) -> bool:
-    """Return whether something is held behind the first line: what is not held need not be read to tell a document."""
+    """Return whether something is held behind the first line: it need not be read to recognise a document."""
     newline = window.data.find(b"\n", window.start + _start_of(window), window.end)
     return newline >= 0 and not window.data[newline : window.end].isspace()
 
@@ -189,7 +189,7 @@ def _match_later_line(window: Window) -> Match | None:
 
 
 def _has_markers(source: str) -> bool:
-    """Return whether a file has a marker anywhere: soon told, also of one that is large."""
+    """Return whether a file has a marker anywhere: fast, also for a large one."""
     markers = _markers()
     overlap = max(map(len, markers)) - 1
     block = bytearray(overlap + CHUNK_BYTES)

@@ -62,7 +62,7 @@ class Dialect(Protocol):
         ...
 
     def matches_record(self, record: Json, /) -> Match | None:
-        """Recognise a source by a whole line: where the keys did not tell, and behind a first line that is no record.
+        """Recognise a source by a whole line: where the keys do not decide, and behind a first line that is no record.
 
         Raises:
             AmbiguousError: It is of the dialect, but may be read in several ways.

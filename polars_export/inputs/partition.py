@@ -51,7 +51,7 @@ def _segments(number: int, source: FoundFile, *, tolerant: bool) -> Iterator[Seg
     size, part_bytes = size_of(source.path, tolerant=tolerant), segments.PART_BYTES
     whole = Segment(number, source.path, source.searched, size=size, file_size=size)
     if size <= part_bytes:
-        yield whole  # whoever reads it recognises it
+        yield whole  # recognised when it is read
         return
     try:
         match = _match_of_plain(source, tolerant=tolerant)
@@ -82,4 +82,4 @@ def _match_of_plain(source: FoundFile, *, tolerant: bool) -> Match | None:
         except NoTracesError:
             raise
         except ExportError:
-            return None  # whoever reads it will say what is wrong, when it is its turn
+            return None  # reading it raises the error, when it is its turn

@@ -28,7 +28,7 @@ class ReadLimits:
     """What is still read.
 
     Attributes:
-        max_record_bytes: How large a record may be. A larger one is passed over and set aside when it is decoded.
+        max_record_bytes: How large a record may be. Of a larger one only the beginning is kept; decoding rejects it.
         tolerant: Whether a source that begins with something else is read as lines where a later line is a trace.
     """
 

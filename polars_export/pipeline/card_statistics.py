@@ -1,4 +1,4 @@
-"""What the card of a dataset repository tells of the exported traces, gathered part by part."""
+"""What the card of a dataset repository says of the exported traces, gathered part by part."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["CardStatistics"]
 
 @dataclass(slots=True)
 class CardStatistics:
-    """What the card tells of the exported traces, in counts. But for the prompts, it does not grow with their number.
+    """What the card says of the exported traces, in counts. But for the prompts, it does not grow with their number.
 
     Attributes:
         scores: Number of traces by the bounds of their score; see `_bounds`.
         turns: Number of traces by their number of turns.
         models: Number of traces by their model.
-        prompts: For each split, where there are two, numbers that tell its distinct prompts: eight bytes of each.
+        prompts: For each split, where there are two, hashes of its distinct prompts, eight bytes each.
         sample: The first record.
     """
 

@@ -145,7 +145,7 @@ def raise_if_stream(path: str) -> None:
     try:
         kind = store_for(path).status(path).kind
     except (OSError, ValueError):
-        return  # whoever opens it says what is wrong
+        return  # opening it raises the error
     if kind is FileKind.STREAM:
         raise SourceError(path, "a pipe or a device is read only if it is named as a source")
 
@@ -153,8 +153,8 @@ def raise_if_stream(path: str) -> None:
 def walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield a directory and the folders below it, each with the names of the folders and files in it.
 
-    As with `os.walk`, whoever takes names from the folders keeps the walk out of these. Folders are sorted, and a link
-    leads into none a second time. Hidden files and folders, such as those in which an export is under way, are
+    As with `os.walk`, the caller may remove folders from the list to keep the walk out of them. Folders are sorted,
+    and a link leads into none a second time. Hidden files and folders, such as those in which an export is under way, are
     skipped. What is no directory yields nothing.
 
     Raises:

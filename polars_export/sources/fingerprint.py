@@ -55,7 +55,7 @@ def block_checksums(segment: Segment) -> dict[int, int]:
         try:
             data = store_for(segment.path).read_ranges(segment.path, samples)
             found[offset] = xxhash.xxh3_64_intdigest(data)
-        except (OSError, ValueError):  # who reads its records has said so
+        except (OSError, ValueError):  # reading its records has failed too, with an error
             return {}
     return found
 
@@ -79,5 +79,5 @@ def checksum(blocks: Mapping[int, int], size: int) -> str | None:
 
 
 def boot_id() -> str | None:
-    """Return what is another one each time that the machine starts; None where that cannot be told."""
+    """Return an id that changes each time the machine starts; None where there is none."""
     return _BOOT.read_text() if _BOOT.exists() else None

@@ -41,8 +41,8 @@ class ArrayLayout:
 def array_chunks(window: Window, layout: ArrayLayout) -> Iterator[Chunk]:
     """Yield the records of the document at the start of a window.
 
-    Those that precede a place where the document is damaged come out before the error. Of a record that is larger than
-    the limit of the window only the beginning is yielded, as a chunk of its own.
+    Those that precede a place where the document is damaged are yielded before the error. Of a record that is larger
+    than the limit of the window only the beginning is yielded, as a chunk of its own.
 
     Raises:
         BadRecordError: The document is not valid JSON around its records, ends early, lacks its header, or what stands
@@ -170,7 +170,7 @@ class _Document:
     def _from(self, at: int) -> list[tuple[int, int]]:
         """Return where elements start and end, the first at an offset; none if the window holds only a part of it.
 
-        Where there is no object, any value is taken for an element: whoever decodes it will see what it is.
+        Where there is no object, any value is taken for an element: decoding finds out what it is.
         """
         self._scan.begin = at
         is_object = self._scan.byte(at) == b"{"

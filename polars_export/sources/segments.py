@@ -79,12 +79,12 @@ def size_of(path: str, *, tolerant: bool = False) -> int:
         raise
 
 
-def raise_if_all_skipped(passed_over: Mapping[str, str], found: Sequence[FoundFile]) -> None:
-    """Check that not all of the sources have been passed over.
+def raise_if_all_skipped(skipped: Mapping[str, str], found: Sequence[FoundFile]) -> None:
+    """Check that not all of the sources were skipped.
 
     Raises:
         SourceError: They have; it names the first.
     """
-    if passed_over and passed_over.keys() == {source.path for source in found}:
-        path, problem = next(iter(passed_over.items()))
+    if skipped and skipped.keys() == {source.path for source in found}:
+        path, problem = next(iter(skipped.items()))
         raise SourceError(path, problem)

@@ -56,7 +56,7 @@ TRACES: tuple[Column, ...] = (
     Column("position", pl.UInt64(), "line number from 1, or index from 0 in the array of a document"),
     Column("eval_set_id", _TEXT, "eval set of the case; null where the source names none", _SELECTION),
     Column("case_id", _TEXT, "case; traces of one eval set and case are runs of the same task", _SELECTION),
-    Column("run", _TEXT, "what tells the runs of a case apart; null where nothing does", _CONVERSATIONS),
+    Column("run", _TEXT, "what distinguishes the runs of a case; null without", _CONVERSATIONS),
     Column("verdict", _TEXT, "`pass` or `fail`; null where the source has none", _CONVERSATIONS),
     Column(
         "score", pl.Float64(), "the score that the source gives, else the mean of the metrics; null without", _SELECTION

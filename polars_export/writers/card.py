@@ -1,4 +1,4 @@
-"""The dataset card: YAML that tells `load_dataset` what is in the folder, then text that tells a person."""
+"""The dataset card: YAML for `load_dataset`, then text for people."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Turns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What a card tells. Any text may come from the input: none of it is taken for markup.
+    """What a card says. Any text may come from the input: none of it is taken for markup.
 
     Attributes:
         title: Name of the dataset.
@@ -77,7 +77,7 @@ class CardFacts:
         selection: How traces were chosen: one plain sentence each.
         traces_read: Number of traces read.
         exported: Number of traces in the records.
-        dropped: Number of traces left out, by reason.
+        dropped: Number of traces dropped, by reason.
         examples: A case of one of them, by reason.
         dropped_content: Content that the records could not carry: how many pieces of each kind.
         scores: Bins of the scores of the exported traces, lowest first: from, to, number of traces.
@@ -230,7 +230,7 @@ def _origin(facts: CardFacts) -> Iterator[str]:
     lines = [f"| {name} | {count:,} |" for name, count in counts.items()]
     for reason, count in facts.dropped.items():
         such_as = f", such as {_cell(facts.examples[reason])}" if reason in facts.examples else ""
-        lines += [f"| left out: {_cell(reason)}{such_as} | {count:,} |"] if count else []
+        lines += [f"| dropped: {_cell(reason)}{such_as} | {count:,} |"] if count else []
     yield "\n".join(["| | traces |", "| --- | ---: |", *lines])
     lost = [f"{_code(kind)}: {count:,}" for kind, count in facts.dropped_content.items() if count]
     if lost:

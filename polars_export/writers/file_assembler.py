@@ -56,7 +56,7 @@ def blocks_of(part: Path, blocks: Iterable[Block]) -> Iterator[tuple[Block, byte
 
 
 def placeholder_blocks(blocks: Iterable[Block]) -> Iterator[tuple[Block, bytes]]:
-    """Yield blocks with bytes that are theirs only at the end, for files that pass over them."""
+    """Yield placeholders of blocks: only their last bytes are real, for files that step over the others."""
     for block in blocks:
         start = block.end[-4:]  # a Parquet file begins as it ends
         yield block, start + bytes(block.size - len(start) - len(block.end)) + block.end

@@ -47,7 +47,7 @@ _TEXT_ENDINGS = (".json", ".json5", ".jsonlines", ".jl", ".ndjson", ".csv", ".ts
 _TABLE_ENDINGS = (".pq", ".parq", ".arrow", ".feather", ".ipc", ".avro", ".orc")
 _PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".zip", ".tar", ".tgz", ".7z")
 _MISTYPED = frozenset((*_TEXT_ENDINGS, *_TABLE_ENDINGS, *_PACKED_ENDINGS))
-"""Endings of files that are not written: whoever types one of them means a file."""
+"""Endings of files that are not written: a name with one of them means a file."""
 _LEAST_LIKENESS = 0.8  # of an ending to a known one, as `difflib` has it: `.jsnol` and `.parqet` are mistyped
 
 
@@ -124,7 +124,7 @@ def _is_among(path: Path, sources: Sequence[str]) -> bool:
 
 
 def rejects_path(output: str, sources: Sequence[str], *, into_directory: bool) -> str:
-    """Return where the records are set aside that an export into an output skips.
+    """Return the file for the invalid records that an export into an output skips.
 
     Raises:
         OptionError: There is no place beside standard output, or it is that of the output or of one of the sources.
@@ -151,7 +151,7 @@ class Output:
         parts: Directory for the files of the parts, and for what must be read twice.
         writer: Takes the blocks of the parts, in order.
         rejects: File for the records that cannot be used, which appears beside the data if it is there in the end.
-        journal: File for an account of what the writer was given; None where an export cannot be taken up.
+        journal: File that lists what the writer was given; None where an export cannot be resumed.
         files: Opens the files. Of a resumed export, what the journal has is given to the writer again first, as
             placeholders.
     """
@@ -209,7 +209,7 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
         output: Its name, checked by `check_output`.
         plan: How a dataset repository is written; None for a file.
         key: Tells all that decides on the bytes of the output but for the sources.
-        resume: Whether an export of the same key that was killed is taken up.
+        resume: Whether to resume an interrupted export of the same key.
 
     Raises:
         OutputError: It could not be written; another export is writing to it; or a directory has been filled since it
@@ -232,7 +232,7 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
             yield from _into_directory(DatasetWriter(output, new, plan, files), work, files)
             interrupts.ignore_signals()
             with os_errors_reported(output):
-                work.journal.unlink(missing_ok=True)  # what is about to leave this directory cannot be taken up
+                work.journal.unlink(missing_ok=True)  # an export whose files leave this directory cannot be resumed
                 _publish_beside(_rejects_of(work), new / REJECTS)
                 with _mode_kept(path, new):
                     publish_directory(new, path, work.path, overwrite=plan.overwrite)

@@ -96,7 +96,7 @@ class RejectsFile:
         self.open().write(bytes(size))
 
     def begin_anew(self) -> None:
-        """Write the file from its beginning, also where an export is taken up."""
+        """Write the file from its beginning, also where an export is resumed."""
         self._files = ReplayedFiles(resumed=False)
 
     def open(self) -> BinaryIO:

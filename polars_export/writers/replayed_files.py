@@ -50,7 +50,7 @@ class ReplayedFiles:
 class _Begun(io.BufferedRandom):
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path, "r+"))
-        self.there: int | None = os.fstat(self.fileno()).st_size  # None when all of it has been passed over
+        self.there: int | None = os.fstat(self.fileno()).st_size  # None behind all of it
 
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         if self.there is None:

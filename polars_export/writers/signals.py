@@ -16,10 +16,10 @@ __all__ = ["SignalGuard"]
 
 
 class SignalGuard:
-    """Lets interrupts do what they do until told that they come too late; a context manager.
+    """Lets interrupts act as usual until they are to be ignored; a context manager.
 
-    When an output is being put in place, the work is done: to stop would only leave things lying about, and whoever
-    interrupted would be told that nothing has changed.
+    When an output is being put in place, the work is done: stopping would leave files behind, and report that nothing
+    has changed.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What holds after every export: each trace in one count, as many rows as records, the rejects told, nothing left."""
+"""What holds after every export: each trace in one count, as many rows as records, every reject named, nothing left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every bad line of the table: named where it stops the export, told where it does not, harmless to its neighbours."""
+"""Every bad line of the table: named where it stops the export, counted where not, harmless to its neighbours."""
 
 from __future__ import annotations
 

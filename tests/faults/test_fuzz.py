@@ -106,9 +106,9 @@ def check(
     place = "index" if eval_set_id else "line"
     first = 0 if eval_set_id else 1
     rejects = read_rejects(rejects_path(output))
-    told = {reject[place]: reject for reject in rejects}
-    wrong = told.keys() ^ {number + first for number, _ in expected.rejected}
-    assert not wrong, [(at, records[at - first][:3_000], told.get(at, {}).get("error")) for at in sorted(wrong)[:3]]
+    by_place = {reject[place]: reject for reject in rejects}
+    wrong = by_place.keys() ^ {number + first for number, _ in expected.rejected}
+    assert not wrong, [(at, records[at - first][:3_000], by_place.get(at, {}).get("error")) for at in sorted(wrong)[:3]]
     for reject, (number, record) in zip(rejects, expected.rejected, strict=True):
         assert (reject["source"], reject[place], reject["bytes"]) == (str(source), number + first, len(record))
         assert reject["raw"] == raw_of(record) or (

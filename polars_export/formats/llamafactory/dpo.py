@@ -33,7 +33,7 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
 
-    Pairs in which a side is not a single message or breaks the alternation, or both say the same, are left out.
+    Pairs in which a side is not a single message or breaks the alternation, or both say the same, are dropped.
     """
     alternation = alternate(tables, options)
     completions = alternation.completions()

@@ -27,7 +27,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace whose label is known; a conversation that breaks the alternation is left out."""
+    """Return one record per trace whose label is known; a conversation that breaks the alternation is dropped."""
     label = labels(tables.traces, options)
     rendered = sharegpt.render(tables.filter(label.is_not_null()), options)
     tags = label.drop_nulls().gather(rendered.rows)

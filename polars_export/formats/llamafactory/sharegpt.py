@@ -25,7 +25,7 @@ def schema(options: ExportOptions) -> pa.Schema:  # noqa: ARG001 - the surface o
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; a conversation that breaks the alternation is left out."""
+    """Return one record per trace; a conversation that breaks the alternation is dropped."""
     alternation = alternate(tables, options)
     keep = alternation.reasons.is_null()
     columns = {"conversations": alternation.all_messages(), "system": alternation.system, "tools": alternation.tools}

@@ -29,7 +29,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace; traces are left out that have a call which is not answered exactly once."""
+    """Return one record per trace; a trace with a call that is not answered exactly once is dropped."""
     reasons = _reasons(tables)
     kept = tables.filter(reasons.is_null())
     conversations = trainer_conversations(kept, options)
@@ -41,7 +41,7 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
 
 
 def _reasons(tables: Tables) -> pl.Series:
-    """Return for each trace why it is left out: a call that something follows does not have exactly one result."""
+    """Return for each trace why it is dropped: a call that something follows does not have exactly one result."""
     owner = tables.trace_rows()
     final = tables.traces["final_response"].fill_null("").gather(owner)
     turns = tables.turns.select(

@@ -35,7 +35,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
 
-    Pairs in which a side is not a single message of the assistant, or both say the same, are left out.
+    Pairs in which a side is not a single message of the assistant, or both say the same, are dropped.
     """
     conversations = trainer_conversations(tables, options)
     in_completion = conversations.in_completion()

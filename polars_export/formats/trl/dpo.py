@@ -29,7 +29,7 @@ def schema(options: ExportOptions) -> pa.Schema:
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
 
-    A pair of two equal completions teaches nothing: it is left out.
+    A pair of two equal completions teaches nothing: it is dropped.
     """
     completions = pl.Series(ConversationColumns(tables, options).completion())
     differ = different(completions)

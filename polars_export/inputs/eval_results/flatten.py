@@ -158,7 +158,7 @@ def _tool_results(traces: Sequence[ConversationTrace], turns: Sequence[Conversat
 
 
 def _names_in_turn(turn: ConversationTurn) -> list[str | None]:
-    """Return for each result of a turn the name of the call that it answers, None where more must be known to tell."""
+    """Return for each result of a turn the name of its call, None where the rest of the trace decides which that is."""
     names = {call.id: call.name for call in turn.tool_calls}
     if len(names) < len(turn.tool_calls) or "" in names:
         return [None]

@@ -1,4 +1,4 @@
-"""The upstream's spelling of a case result, as typed records: the only place that knows it.
+"""The eval framework's spelling of a case result, as typed records: the only place that knows it.
 
 Four families share one shape, one for each level of detail. `TraceOutline` holds what the choice of traces needs and
 skips the rest unread; `Trace` what the reference's records need; `ConversationTrace` what the records for trainers

@@ -28,7 +28,7 @@ def case_of(row: Row, path: str) -> str | None:
 
 
 def run_of(row: Row, path: str) -> str | None:
-    """Return what tells a row from others of its case; None without."""
+    """Return what distinguishes a row from others of its case; None without."""
     return _name_of(row, RUN_FIELDS, "run", path)
 
 

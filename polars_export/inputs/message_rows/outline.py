@@ -25,7 +25,7 @@ def count_outlines(messages: Sequence[MessageOutline]) -> MessageCounts:
     """Return the counts that `PlacedMessages` comes to.
 
     Raises:
-        UnclearOutlineError: Only the whole messages tell.
+        UnclearOutlineError: The whole messages are needed to count.
     """
     turns = system = user = 0
     last: MessageOutline | None = None

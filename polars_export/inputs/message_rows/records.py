@@ -79,7 +79,7 @@ class Message(_Part):
 
 
 class MessageOutline(_Part):
-    """A message with what tells how many turns and users' messages there are."""
+    """A message with what is needed to count turns and users' messages."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Raw = Raw(b"null")
@@ -133,7 +133,7 @@ class Trace(_Part):
     Attributes:
         case_id: Its case.
         metric: The field of its score and the score; None if nothing scored it.
-        run: What tells the runs of its case apart.
+        run: What distinguishes the runs of its case.
         model_id: Its model.
         tools: The function schemas of its tools as JSON texts; None if it names none.
         messages: What was said.
