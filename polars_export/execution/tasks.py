@@ -120,8 +120,8 @@ class ScannedPart(NamedTuple):
 
     `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`),
     `case_high` and `case_low`, which identify its case, and the columns that the rules look at. For pairs that is 40
-    bytes each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of all
-    traces that are valid.
+    bytes each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of
+    all valid traces.
     """
 
     traces: Any

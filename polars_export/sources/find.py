@@ -154,8 +154,8 @@ def walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield a directory and the folders below it, each with the names of the folders and files in it.
 
     As with `os.walk`, the caller may remove folders from the list to keep the walk out of them. Folders are sorted,
-    and a link leads into none a second time. Hidden files and folders, such as those in which an export is under way, are
-    skipped. What is no directory yields nothing.
+    and a link leads into none a second time. Hidden files and folders, such as those in which an export is under way,
+    are skipped. What is no directory yields nothing.
 
     Raises:
         SourceError: A folder cannot be read.
