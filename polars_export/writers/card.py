@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,8 +38,6 @@ _DEPTH = 12  # levels of the sample record
 _BAR = 40  # characters of the longest bar of the histogram
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./<*-]*")
-_YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 _HARMLESS = re.compile(r"[A-Za-z0-9]+([ _-]?[A-Za-z0-9]+)*")
 _MARKUP = re.compile(r"([!#$&*+\-/:<>@\[\\\]^_`{|}~])")
 
@@ -122,7 +121,7 @@ def render_card(facts: CardFacts) -> str:
         *_sample(facts.sample),
         *_use(facts),
     ]
-    text = "\n".join(["---", *_yaml(_front_matter(facts)), "---", ""]) + "\n" + "\n\n".join(paragraphs) + "\n"
+    text = f"---\n{_yaml(_front_matter(facts))}---\n\n" + "\n\n".join(paragraphs) + "\n"
     return text.encode(errors="replace").decode()  # a path may hold what is no text
 
 
@@ -155,7 +154,7 @@ def _front_matter(facts: CardFacts) -> dict[str, object]:
     rows = sum(shard.rows for shard in facts.shards)
     splits = _splits(facts)
     return {
-        "pretty_name": facts.title,
+        "pretty_name": facts.title.encode(errors="replace").decode(),  # no reader takes half a character
         "size_categories": [next((name for end, name in _SIZES if rows < end), "n>1B")],
         "task_categories": ["text-generation"],
         "tags": ["agent-traces", "polars-export", facts.format_name, facts.target],
@@ -188,35 +187,9 @@ def _splits(facts: CardFacts) -> dict[str, list[Shard]]:
     return splits
 
 
-def _yaml(value: object) -> list[str]:
-    """Return the lines of a value in YAML's block style, which diffs and people read best."""
-    if isinstance(value, dict):
-        lines = []
-        for key, item in value.items():
-            inner = _yaml(item)
-            nested = isinstance(item, (dict, list)) and item
-            indent = "  " if isinstance(item, dict) else ""
-            lines += [f"{key}:", *(indent + line for line in inner)] if nested else [f"{key}: {inner[0]}"]
-        return lines
-    if isinstance(value, list):
-        return [("  " if index else "- ") + line for item in value for index, line in enumerate(_yaml(item))] or ["[]"]
-    return [_scalar(value) if isinstance(value, str) else str(value)]
-
-
-def _scalar(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
-        return text
-    return '"' + "".join(_yaml_character(character) for character in text) + '"'
-
-
-def _yaml_character(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if " " <= character <= "~":
-        return character
-    if "\ud800" <= character <= "\udfff":  # half a character, which no reader accepts
-        return "?"
-    return f"\\U{ord(character):08x}"
+def _yaml(value: object) -> str:
+    """Return a value in YAML's block style, which diffs and people read best."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=1_000)
 
 
 def _origin(facts: CardFacts) -> Iterator[str]:
