@@ -135,3 +135,12 @@ def names_in(kind: pa.Schema | pa.DataType) -> set[str]:
     if pa.types.is_struct(kind):
         return {field.name for field in kind}.union(*(names_in(field.type) for field in kind))
     return set()
+
+
+@pytest.mark.parametrize("name", ["chatml", "dpo"])
+def test_the_reference_has_no_records_of_other_inputs_than_its_own(name: str, tmp_path: Path) -> None:
+    rows = [{"task_id": "a", "reward": n, "messages": [{"role": "user", "content": "Hi."}]} for n in (0, 1)]
+    source = write_lines(tmp_path / "rows.jsonl", *rows)
+    with pytest.raises(pe.OptionError, match=r"^--target: .*rows\.jsonl holds message-rows; choose --target trl"):
+        pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions(name))
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

@@ -157,7 +157,7 @@ def _front_matter(facts: CardFacts) -> dict[str, object]:
         "pretty_name": facts.title.encode(errors="replace").decode(),  # no reader takes half a character
         "size_categories": [next((name for end, name in _SIZES if rows < end), "n>1B")],
         "task_categories": ["text-generation"],
-        "tags": ["agent-traces", "polars-export", facts.format_name, facts.target],
+        "tags": ["agent-traces", "polars-export", str(facts.format_name), facts.target],
         "configs": [
             {
                 "config_name": "default",
