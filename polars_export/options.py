@@ -232,19 +232,17 @@ class ExportOptions:
         rules = {"rules": [repr(rule) for rule in self.rules]} if self.rules else {}
         return values | asdict(self.repository) | {"target": self.target.name} | rules
 
-    def check_file_output(self, *, resumable: bool) -> None:
+    def check_file_output(self, *, is_file: bool) -> None:
         """Refuse options that an output ignores which is no dataset repository.
 
         Args:
-            resumable: Whether an export into such an output can be resumed.
+            is_file: Whether the output is a file; else it is a stream.
 
         Raises:
             OptionError: One of them was given.
         """
-        if self.resume and not resumable:
-            raise OptionError(
-                "resume", "a stream cannot be resumed: name an uncompressed file or a directory as --output"
-            )
+        if self.resume and not is_file:
+            raise OptionError("resume", "a stream cannot be resumed: name a file or a directory as --output")
         for item in fields(RepositoryOptions):
             if getattr(self, item.name) is not None:
                 raise OptionError(item.name, "is for a dataset repository: name a directory as --output")

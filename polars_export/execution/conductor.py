@@ -33,9 +33,9 @@ from polars_export.sources.segments import raise_if_all_skipped, size_of
 from polars_export.sources.store import as_source_error
 from polars_export.sources.stream import is_piped
 from polars_export.writers import (
+    STDOUT,
     DatasetWriter,
     Plan,
-    can_be_resumed,
     check_output,
     file_type_of,
     open_output,
@@ -90,7 +90,7 @@ def export(
     inputs = find_inputs(sources, options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
     if not into_directory:
-        options.check_file_output(resumable=can_be_resumed(output))
+        options.check_file_output(is_file=output != STDOUT)
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None

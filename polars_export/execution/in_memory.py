@@ -41,7 +41,7 @@ def export_in_memory(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptio
     """
     if options.skips:
         raise OptionError("on_error", "skip is for exports of files: it sets aside what cannot be used")
-    options.check_file_output(resumable=False)
+    options.check_file_output(is_file=False)
     options = replace(options, file_type=FileType.JSONL)
     counters, format_ = Counters(), record_format(options)
     schema = format_.schema(options)

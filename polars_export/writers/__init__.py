@@ -5,13 +5,13 @@ neither Polars nor pyarrow, so that a process that only hands out work starts fa
 """
 
 from polars_export.writers.dataset_repository import DatasetWriter, Plan
-from polars_export.writers.output import Output, can_be_resumed, check_output, file_type_of, open_output, rejects_path
+from polars_export.writers.output import STDOUT, Output, check_output, file_type_of, open_output, rejects_path
 
 __all__ = [
+    "STDOUT",
     "DatasetWriter",
     "Output",
     "Plan",
-    "can_be_resumed",
     "check_output",
     "file_type_of",
     "open_output",

@@ -31,7 +31,6 @@ __all__ = [
     "STDOUT",
     "FileWriter",
     "Output",
-    "can_be_resumed",
     "check_output",
     "file_type_of",
     "open_output",
@@ -253,7 +252,7 @@ def open_output(output: str, plan: Plan | None, key: str = "", *, resume: bool =
 
 def _into_file(output: str, file: BinaryIO, work: Work, files: ReplayedFiles) -> Iterator[Output]:
     writer = FileWriter(output, file)
-    journal = work.journal if can_be_resumed(output) else None
+    journal = work.journal if _has_journal(output) else None
     try:
         yield Output(work.parts, writer, _rejects_of(work), journal, files)
     except BaseException:
@@ -308,8 +307,8 @@ def _mode_kept(path: Path, new: Path) -> Iterator[None]:
         path.chmod(mode)
 
 
-def can_be_resumed(output: str) -> bool:
-    """Return whether an interrupted export into a file or a directory of this name can be resumed: into no stream."""
+def _has_journal(output: str) -> bool:
+    """Return whether parts of an interrupted export can be kept: not of a compressed file, which begins anew."""
     return output != STDOUT and _compression_of(output) is None
 
 
