@@ -18,6 +18,8 @@ from polars_export.conversation import reference_conversations
 from polars_export.execution.part_worker import PartWorker
 from polars_export.execution.tasks import Job, ScanPart
 from polars_export.formats import record_format
+from polars_export.inputs.decoders import Decoders
+from polars_export.inputs.eval_results import LINES
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
@@ -92,7 +94,7 @@ def test_decode(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
 @pytest.mark.benchmark(group="3 build tables")
 @pytest.mark.parametrize("detail", Projection, ids=lambda detail: detail.name.lower())
 def test_build(benchmark: Benchmark, steps: Steps, detail: Projection) -> None:
-    decoded = TraceDecoder(detail).decode(steps.chunk)
+    decoded = Decoders(detail).of(LINES).decode(steps.chunk)
 
     def build() -> Tables:
         builder = TableBuilder(detail)

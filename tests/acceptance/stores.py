@@ -1,4 +1,4 @@
-"""Two eval stores and, row by row, what SPEC 3.2 makes of them: the sample, and one made of everything it lacks."""
+"""Two eval stores and, row by row, the records made of them: the sample, and one of everything that it lacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
     from tests.builders import Json
 
-__all__ = ["SAMPLE", "TOOLS", "completion", "conversation", "make_store", "pairs", "prompt", "score", "tools", "traces"]
+__all__ = [
+    "SAMPLE",
+    "TOOLS",
+    "completion",
+    "conversation",
+    "eval_set",
+    "make_store",
+    "pairs",
+    "prompt",
+    "score",
+    "tools",
+    "traces",
+]
 
 SAMPLE = Path(__file__).parents[2] / "data"
 TOOLS = SAMPLE / "tools/airline.json"
@@ -81,6 +93,13 @@ def traces(store: Path) -> list[Json]:
         for path in sorted((store / "results").rglob("*.json"))
         for case in json.loads(path.read_text(encoding="utf-8"))["case_results"]
     ]
+
+
+def eval_set(store: Path) -> str:
+    """The eval set of all results of a store."""
+    documents = (json.loads(path.read_text(encoding="utf-8")) for path in (store / "results").rglob("*.json"))
+    (name,) = {document["eval_set_id"] for document in documents}
+    return str(name)
 
 
 def tools() -> list[Json]:

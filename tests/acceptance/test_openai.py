@@ -81,7 +81,7 @@ def check_tools(definitions: list[Json]) -> None:
 
 
 def expected(messages: list[Json]) -> list[Json]:
-    """The messages of SPEC 3.2 in OpenAI's words, with the arguments parsed."""
+    """The messages of a trace in OpenAI's words, with the arguments parsed."""
     kept = []
     for message in messages:
         keys = KEYS[message["role"]] - {"name"}

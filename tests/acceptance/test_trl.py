@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.stores import completion, conversation, pairs, prompt, score, tools, traces
+from tests.acceptance.stores import completion, conversation, eval_set, pairs, prompt, score, tools, traces
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Export, Foreign, Load
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("default")]
 
+SIDES = ("chosen", "rejected")
 FORMATS = ("chatml", "dpo", "kto", "prompt-completion")
 COLUMNS = {
     "chatml": ["messages"],
@@ -54,7 +55,7 @@ def clean(row: Json) -> Json:
 
 
 def expected(store: Path, format_: str) -> list[Json]:
-    """The rows that SPEC 3.2 promises, without their metadata."""
+    """The rows that are promised, without their metadata."""
     if format_ == "dpo":
         return [
             {"prompt": prompt(store, best), "chosen": completion(best), "rejected": completion(worst), "tools": tools()}
@@ -148,9 +149,9 @@ def test_a_folder_loads_as_the_promised_rows(
         metadata = row.pop("metadata")
         assert clean(row) == promise
         assert metadata.keys() == (
-            {"case_id", "chosen_score", "rejected_score", "chosen_model_id", "rejected_model_id"}
+            {"case_id", "eval_set_id", *(f"{side}_{name}" for side in SIDES for name in ("run", "score", "model_id"))}
             if format_ == "dpo"
-            else {"case_id", "score", "model_id", "turns"}
+            else {"case_id", "eval_set_id", "run", "score", "model_id", "turns"}
         )
 
 
@@ -158,6 +159,8 @@ def test_metadata_tells_where_a_row_came_from(store: Path, export: Export, load:
     for row, trace in zip(load(export(store, "trl", "chatml")), traces(store), strict=True):
         assert row["metadata"] == {
             "case_id": trace["case_id"],
+            "eval_set_id": eval_set(store),
+            "run": None,
             "score": score(trace),
             "model_id": trace["invocation"]["model"]["model_id"],
             "turns": len(trace["invocation"]["turns"]),
