@@ -124,7 +124,8 @@ def _merged(run: list[Json]) -> Json:
     if calls:
         functions = [call["function"] for call in calls]
         return {"from": "function_call", "value": [{"name": f["name"], "arguments": f["arguments"]} for f in functions]}
-    speaker = {"assistant": "gpt", "tool": "observation", "user": "human"}[run[-1]["role"]]
+    roles = {message["role"] for message in run}
+    speaker = "gpt" if "assistant" in roles else "observation" if "tool" in roles else "human"
     return {"from": speaker, "value": "\n\n".join(m["content"] for m in run if m["content"])}
 
 

@@ -168,6 +168,15 @@ def test_llamafactory_takes_nothing_that_breaks_the_alternation() -> None:
     assert of(turn("")) == "empty_last_message"
 
 
+def test_llamafactory_reads_what_a_user_says_after_a_result_in_the_observation() -> None:
+    trace = case_result("a", turn("", calls=[call()], results=[result("seen")]), turn("Done.", index=0))
+    (record,) = render([trace], {"a": Case("", ("Look.", "And?"))}, format="sharegpt", target="llamafactory")
+    assert [(message["from"], message["value"]) for message in record["conversations"]][2:] == [
+        ("observation", "seen\n\nAnd?"),
+        ("gpt", "Done."),
+    ]
+
+
 @pytest.mark.parametrize("name", ["sharegpt", "kto", "dpo"])
 def test_llamafactory_wants_the_user_to_begin(name: str) -> None:
     options = pe.ExportOptions(name, target="llamafactory", missing_prompt="keep")
