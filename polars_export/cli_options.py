@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy
+from polars_export.inputs.registry import input_names
 from polars_export.options import DEFAULT_FILE_TYPE, DEFAULT_SHARD_SIZE
 from polars_export.targets import DEFAULT_TARGET, format_names, targets
 
@@ -97,6 +98,17 @@ SELECTION = (
 )
 
 INPUT = (
+    click.option(
+        "--input",
+        metavar="NAME",
+        help=f"Kind of the sources, instead of recognising it: {', '.join(input_names())}.",
+    ),
+    click.option(
+        "--map",
+        multiple=True,
+        metavar="KEY=PATH",
+        help="Which field of a row is what, such as messages=trajectory, or a TOML file; may be given several times.",
+    ),
     click.option(
         "--prompts",
         multiple=True,

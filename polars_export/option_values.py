@@ -26,6 +26,7 @@ __all__ = [
     "optional",
     "path",
     "paths",
+    "text",
     "whole_number",
 ]
 
@@ -112,3 +113,10 @@ def paths(option: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, Iterable) or isinstance(value, (bytes, bytearray)):
         raise OptionError(option, f"expected a path or several, found {value!r}")
     return tuple(path(option, each) for each in value)
+
+
+def text(option: str, value: object) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise OptionError(option, f"expected a text, found {value!r}")
+    return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy, TrainingFormat
 from polars_export.errors import FormatNotImplementedError, OptionError
+from polars_export.mapping import mapping_of
 from polars_export.option_values import (
     byte_size,
     expected_one_of,
@@ -18,6 +19,7 @@ from polars_export.option_values import (
     optional,
     path,
     paths,
+    text,
     whole_number,
 )
 from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, targets
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from polars_export.mapping import MappingSource, RowMapping
     from polars_export.option_values import Parse
     from polars_export.selection.rule import Rule
     from polars_export.targets import Format
@@ -67,6 +70,9 @@ class ExportOptions:
         include_metadata: Whether a record has the case, run, score and model.
         prompts: Eval sets with the system prompts and user messages of the cases: files, directories, globs.
         tools: File with the function schemas of the tools that the agent could call.
+        input: The kind of input that the sources are; None to recognise each.
+        map: Which field of a row is what, of sources that are message rows: as in a TOML file, the path of one, texts
+            `KEY=PATH`, or a function that makes a row with `messages` of a row.
         missing_prompt: How to handle traces without a user's message.
         reasoning: Where thinking blocks go; openai always drops them, llamafactory always writes `think`.
         arguments: How tool-call arguments are written for trl.
@@ -96,6 +102,8 @@ class ExportOptions:
     include_metadata: bool
     prompts: tuple[str, ...]
     tools: str | None
+    input: str | None
+    map: RowMapping | None
     missing_prompt: MissingPrompt
     reasoning: Reasoning
     arguments: Arguments
@@ -122,6 +130,8 @@ class ExportOptions:
         include_metadata: bool = True,
         prompts: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         tools: str | os.PathLike[str] | None = None,
+        input: str | None = None,  # noqa: A002 - named as on the command line
+        map: MappingSource | None = None,  # noqa: A002 - as above
         missing_prompt: MissingPrompt | str = MissingPrompt.ERROR,
         reasoning: Reasoning | str = Reasoning.FIELD,
         arguments: Arguments | str = Arguments.OBJECT,
@@ -230,7 +240,8 @@ class ExportOptions:
         """Return the options that decide on the output as JSON values, by name."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _OF_THE_RUN}
         rules = {"rules": [repr(rule) for rule in self.rules]} if self.rules else {}
-        return values | asdict(self.repository) | {"target": self.target.name} | rules
+        mapping = {"map": asdict(self.map)} if self.map else {}
+        return values | asdict(self.repository) | {"target": self.target.name} | rules | mapping
 
     def check_file_output(self, *, is_file: bool) -> None:
         """Refuse options that an output ignores which is no dataset repository.
@@ -295,6 +306,8 @@ _PARSERS: dict[str, Parse] = {
     "include_metadata": flag,
     "prompts": paths,
     "tools": optional(path),
+    "input": optional(text),
+    "map": mapping_of,
     "missing_prompt": member_of(MissingPrompt),
     "reasoning": member_of(Reasoning),
     "arguments": member_of(Arguments),

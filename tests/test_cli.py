@@ -77,7 +77,7 @@ def test_bad_input(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, message in {
         "missing.json": "missing.json: no such file or directory",
         "empty.json": "empty.json: the file is empty",
-        "folder": "folder: the directory holds no results",
+        "folder": "folder: the directory holds no traces",
         "report.json": "report.json: a report artifact holds no traces",
         "line.jsonl": "line.jsonl:2: $.invocation: expected an object, found the number 3",
         "case.json": "case.json: $.case_results[1].invocation.turns[0].turn_index: expected an integer",
@@ -218,7 +218,7 @@ def test_a_terminal_names_the_first_files_that_a_search_skips(tmp_path: Path) ->
         (tmp_path / f"in/{number:02}.json").write_text("[]", encoding="utf-8")
     shown = on_a_terminal("export", tmp_path / "in", "--format", "chatml", "--output", tmp_path / "out.jsonl")
     lines = shown.replace("\r\n", "\n")
-    assert lines.count("a JSON array holds no") == 10
+    assert lines.count("a JSON array of other values") == 10
     assert "skipped 2 more files without traces" in lines
 
 

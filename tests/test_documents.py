@@ -15,7 +15,7 @@ from polars_export.errors import BadRecordError
 from polars_export.sources import array_lookahead, window
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, OversizedRecord
-from polars_export.sources.json_document import ArrayLayout, array_chunks
+from polars_export.sources.json_document import ArrayLayout
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream
 from polars_export.sources.window import Window
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from polars_export.sources.chunk import Chunk
 
-LAYOUT = ArrayLayout("case_results", "eval_set_id", "case result")
+LAYOUT = ArrayLayout(("case_results",), ("eval_set_id",), "case result", needs_header=True)
 TEXTS = ['},{"case_id":', '"}, {"case_id": "', '\n    },\n    {\n      "case_id": ', "}]", "\\", '\\"', "{[", "é😀", ""]
 PARTS: list[Any] = [[], {}, [[]], [{}], {"case_id": {}}, [{"a": "]"}, {"b": [1]}]]
 VALUES = st.sampled_from([*TEXTS, *PARTS, 0, -1.5e300, True, None])
@@ -127,7 +127,7 @@ def chunks_of(
         path.write_bytes(text)
         with ByteStream(str(path)) as opened:
             chunks = []
-            for chunk in array_chunks(Window(opened, limit), LAYOUT):
+            for chunk in LAYOUT.chunks(Window(opened, limit)):
                 chunks.append((chunk, [bytes(chunk.data[start:end]) for start, end in chunk.spans]))
                 found += chunks[-1][1]
             return chunks
@@ -192,7 +192,7 @@ def test_the_records_are_the_elements_of_case_results(made: tuple[list[Any], byt
     chunks = chunks_of(text, window_bytes)
     assert [json.loads(record) for _, records in chunks for record in records] == cases
     assert [position for chunk, _ in chunks for position in chunk.positions] == list(range(len(cases)))
-    assert all(chunk.array_path == "$.case_results" and chunk.header == "set" for chunk, _ in chunks)
+    assert all(chunk.array_path == "$.case_results" and chunk.header == '{"eval_set_id":"set"}' for chunk, _ in chunks)
 
 
 @given(documents(), WINDOWS, st.sampled_from([60, 100, 150, 10_000]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable  # noqa: TC003
+from collections.abc import Callable, Sequence  # noqa: TC003
 from pathlib import Path
 
 import pytest
@@ -82,9 +82,9 @@ def test_a_large_file_of_another_kind_is_searched_for_traces_once(
 ) -> None:
     searched: list[str] = []
 
-    def spy(source: str) -> bool:
+    def spy(source: str, markers: Sequence[bytes]) -> bool:
         searched.append(source)
-        return has_markers(source)
+        return has_markers(source, markers)
 
     has_markers = detect._has_markers  # noqa: SLF001 - how often it reads all of a file
     monkeypatch.setattr(detect, "_has_markers", spy)
@@ -113,8 +113,9 @@ def test_a_search_skips_a_manifest_and_names_it(tmp_path: Path) -> None:
     done = pe.export(tmp_path, tmp_path.with_suffix(".jsonl"))
     assert done.traces_read == 1
     assert done.skipped_files == {
-        str(tmp_path / "manifest.json"): "expected eval results (`eval_set_id` and `case_results`) or a trace "
-        "(`case_id` and `invocation`) or a row with one list of messages (objects with `role` or `from`), "
+        str(
+            tmp_path / "manifest.json"
+        ): "expected eval results, rows with a list of messages, or another kind that --input names, "
         "found an object with options, sources"
     }
     with pytest.raises(pe.SourceError, match="found an object with options, sources"):
@@ -131,7 +132,7 @@ def test_a_search_skips_hidden_files_and_folders(tmp_path: Path) -> None:
     assert (done.traces_read, done.skipped_files) == (1, {})
     assert cases(f"{tmp_path}/**") == ["seen"]
     (tmp_path / "runs/x.jsonl").unlink()
-    with pytest.raises(pe.SourceError, match="the directory holds no results"):
+    with pytest.raises(pe.SourceError, match="the directory holds no traces"):
         cases(tmp_path)
 
 
@@ -236,7 +237,7 @@ def test_what_does_not_exist_is_an_error(tmp_path: Path) -> None:
         cases(tmp_path / "nowhere.json")
     with pytest.raises(pe.SourceError, match="no file matches"):
         cases(f"{tmp_path}/*.json")
-    with pytest.raises(pe.SourceError, match="the directory holds no results"):
+    with pytest.raises(pe.SourceError, match="the directory holds no traces"):
         cases(tmp_path)
     (tmp_path / "a*b.json").symlink_to(tmp_path / "nowhere.json")
     with pytest.raises(pe.SourceError, match=r"a\*b\.json: no such file or directory"):

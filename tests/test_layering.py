@@ -27,10 +27,15 @@ ROOMS: dict[str, set[str]] = {
     "tables.projection": set(),
     "targets": {"choices", "tables.projection"},
     "selection.rule": set(),
-    "options": {"choices", "errors", "option_values", "selection.rule", "targets"},
+    "mapping": {"errors"},
+    "options": {"choices", "errors", "mapping", "option_values", "selection.rule", "targets"},
     "sources": {"errors", "json_values", "option_values"},
     "tables": {"tables.projection"},
-    "inputs": {"errors", "json_values", "process", "sources", "tables", "tables.projection"},
+    "messages": {"json_values", "tables", "tables.projection"},
+    "inputs": {
+        "errors", "json_values", "mapping", "messages", "option_values", "process", "sources", "tables",
+        "tables.projection",
+    },
     "prompts": {"errors", "inputs", "json_values", "options", "sources", "tables"},
     "selection": {"choices", "options", "report", "selection.rule", "tables", "targets"},
     "conversation": {"choices", "options", "tables"},
@@ -46,12 +51,12 @@ ROOMS: dict[str, set[str]] = {
     },
     "reporter": {"choices", "errors", "execution", "inputs", "options"},
     "terminal": {"execution", "report"},
-    "cli_options": {"choices", "options", "targets"},
+    "cli_options": {"choices", "inputs", "options", "targets"},
     "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "terminal"},
     "__main__": {"cli"},
 }  # fmt: skip
 FILES = {"pathlib", "io", "glob", "shutil", "tempfile"}
-TOUCH_FILES = {"sources", "writers", "cli", "execution"}
+TOUCH_FILES = {"sources", "writers", "cli", "execution", "mapping"}
 PROCESSES = {"subprocess", "multiprocessing", "concurrent.futures", "threading"}
 START_PROCESSES = {"process.py", "execution/process_executor.py", "execution/worker_process.py"}
 CONDUCT = [

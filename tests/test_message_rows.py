@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import polars_export as pe
 from polars_export.formats import record_format
-from polars_export.inputs.message_rows import decoder, matches_record
+from polars_export.inputs.message_rows import DIALECT
 from polars_export.sources.chunk import Chunk
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
@@ -34,12 +34,12 @@ ANSWERED = {"role": "assistant", "content": "Hi."}
 
 def decode(lines: list[bytes], projection: Projection) -> Decoded:
     """Decode some rows as one chunk of lines."""
-    match = matches_record({FIELD: [{"role": "user"}]})
+    match = DIALECT.matches_record({FIELD: [{"role": "user"}]})
     assert match
     ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
     spans = list(zip([0, *ends], ends, strict=False))
     chunk = Chunk("rows.jsonl", memoryview(b"".join(lines)), spans, range(1, len(lines) + 1))
-    return decoder(match, projection, sort_arguments=False).decode(chunk)
+    return DIALECT.decoder(match, projection, sort_arguments=False).decode(chunk)
 
 
 def tables_of(rows: list[Json], projection: Projection = Projection.CONVERSATIONS) -> Tables:

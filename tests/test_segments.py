@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import polars_export as pe
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
-from polars_export.inputs.reader import ReadLimits, SourceReader
+from polars_export.inputs.read_options import ReadOptions
+from polars_export.inputs.reader import SourceReader
 from polars_export.sources import segments, stream, window
 from polars_export.sources.chunk import RAW_BYTES, OversizedRecord
 from polars_export.sources.segments import lines_before
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from polars_export.inputs.partition import Part
 
-ALL = ReadLimits()
+ALL = ReadOptions()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIRST = b'{"invocation":0}'  # by which lines are recognised
 LINES = st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"")) | st.sampled_from([b"", b" \t", b"{}"])
@@ -37,7 +38,7 @@ def parts(*sources: Path) -> list[Part]:
 
 
 def read(
-    path: Path, limits: ReadLimits = ALL, cut: Iterable[Part] = ()
+    path: Path, limits: ReadOptions = ALL, cut: Iterable[Part] = ()
 ) -> list[tuple[int, bytes, OversizedRecord | None]]:
     """Return the lines of a file with their numbers, read segment by segment, and which are too large."""
     found = []
@@ -91,7 +92,7 @@ def test_every_line_is_read_once_in_order_under_its_number(  # noqa: PLR0913 - o
         patch.setattr(window, "CHUNK_BYTES", chunk_bytes)
         path = Path(folder) / "runs.jsonl"
         path.write_bytes((BYTE_ORDER_MARK if marked else b"") + text)
-        assert read(path, ReadLimits(limit)) == expected
+        assert read(path, ReadOptions(limit)) == expected
 
 
 def test_segments_are_of_one_size_and_cover_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +121,7 @@ def test_a_line_that_is_too_large_is_skipped_and_its_neighbours_are_not(
         (6, b"x" * RAW_BYTES, OversizedRecord(5_000, 50_000)),
     ]
     whole = [(1, FIRST, None), (4, b"{}", None), (5, b"y" * 5_000, None)]
-    assert read(path, ReadLimits(5_000)) == sorted(whole if blank else whole + oversized)
+    assert read(path, ReadOptions(5_000)) == sorted(whole if blank else whole + oversized)
 
 
 def test_segments_inside_a_line_are_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

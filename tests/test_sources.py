@@ -16,7 +16,8 @@ import polars_export as pe
 from polars_export.inputs.eval_results.decoder import TraceDecoder
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
-from polars_export.inputs.reader import ReadLimits, SourceReader
+from polars_export.inputs.read_options import ReadOptions
+from polars_export.inputs.reader import SourceReader
 from polars_export.sources import json_scan, segments, window
 from polars_export.tables.projection import Projection
 from tests.builders import case_result, document, scored_trace, turn, write_document, write_lines
@@ -31,7 +32,7 @@ CODECS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
 }
-ALL = ReadLimits()
+ALL = ReadOptions()
 DOCUMENT = json.dumps(document(case_result("a"), case_result("b")), indent=2).encode()
 LINES = b"".join(json.dumps(case_result(name)).encode() + b"\n" for name in ("a", "b"))
 SCORED = b"".join(json.dumps(scored_trace(name)).encode() + b"\n" for name in ("a", "b"))
@@ -104,7 +105,7 @@ RECORD = b'{"messages": [], "metadata": {"case_id": "a", "score": 1.0}}'
         ),
         ("other.json", b'{"b": 1, "a": 2}', "expected eval results .*, found an object with a, b"),
         ("nothing.json", b"{}", "found an object with no keys"),
-        ("array.json", b"\n[1]", r"array.json: a JSON array holds no traces; expected a results document, or a trace"),
+        ("array.json", b"\n[1]", r"array.json: a JSON array of other values holds no traces; expected eval results"),
         ("text.json", b"\nhello", r"text.json:2: \$: expected a JSON object, found text that starts with 'hello'"),
         ("cut.json", b'{"eval_set_id": "s", "case', r"expected the rest of the document, found the end of the file"),
         ("odd.json", b'{"eval_set_id" 3}', "expected `:`, found `3`"),
@@ -167,14 +168,14 @@ def test_a_damaged_document_is_refused(
         cases(tmp_path / "run.json")
 
 
-def read(sources: object, limits: ReadLimits = ALL) -> Iterator[Chunk]:
+def read(sources: object, limits: ReadOptions = ALL) -> Iterator[Chunk]:
     for part in partition(find_sources(sources)):  # type: ignore[arg-type]
         for segment in part:
             for _, chunk in SourceReader(segment, None, limits).chunks():
                 yield chunk
 
 
-def decoded(source: Path, limits: ReadLimits) -> tuple[list[str], list[int], str | None]:
+def decoded(source: Path, limits: ReadOptions) -> tuple[list[str], list[int], str | None]:
     """Return the cases of a source, the positions of what is rejected, and what ends the reading before its time."""
     found: list[str] = []
     rejected: list[int] = []
@@ -226,14 +227,14 @@ def test_a_bad_first_line_is_one_bad_record_where_that_is_tolerated(
     monkeypatch.setattr(json_scan, "MAX_DEPTH", 10_000)
     source = tmp_path / "runs.jsonl"
     source.write_bytes(b"\n" + FIRST_LINES[first] + b"\n" + LINES)
-    assert decoded(source, ReadLimits(tolerant=True)) == (["a", "b"], [2], None)
+    assert decoded(source, ReadOptions(tolerant=True)) == (["a", "b"], [2], None)
     found, rejected, problem = decoded(source, ALL)
     assert bool(problem) != bool(found)
     if problem:
         source.write_bytes(FIRST_LINES[first])
         with pytest.raises(pe.InputError) as alone:
             cases(source)
-        assert decoded(source, ReadLimits(tolerant=True)) == (
+        assert decoded(source, ReadOptions(tolerant=True)) == (
             [],
             [],
             str(alone.value).removeprefix(f"{source}:").lstrip(),
@@ -246,11 +247,11 @@ def test_a_source_of_another_kind_is_tolerated_only_if_its_first_line_is_all_of_
     source = tmp_path / "runs.jsonl"
     for first in (b"[1]", b'{"id": "s", "cases": []}', RECORD):
         source.write_bytes(first + b"\n" + LINES)
-        found, _, problem = decoded(source, ReadLimits(tolerant=True))
+        found, _, problem = decoded(source, ReadOptions(tolerant=True))
         assert not problem
         assert len(found) == LINES.count(b"\n")
         source.write_bytes(first[:-1] + b"\n" + first[-1:] + b"\n" + LINES)
-        found, _, problem = decoded(source, ReadLimits(tolerant=True))
+        found, _, problem = decoded(source, ReadOptions(tolerant=True))
         assert problem
         assert not found
 
@@ -264,9 +265,9 @@ def test_a_trace_is_looked_for_as_far_as_the_source_goes(
     source = tmp_path / "runs.jsonl"
     source.write_bytes(before + LINES)
     lines = before.count(b"\n")
-    assert decoded(source, ReadLimits(limit, tolerant=True)) == (["a", "b"], list(range(1, lines + 1)), None)
+    assert decoded(source, ReadOptions(limit, tolerant=True)) == (["a", "b"], list(range(1, lines + 1)), None)
     source.write_bytes(before + before)
-    assert decoded(source, ReadLimits(limit, tolerant=True))[2]
+    assert decoded(source, ReadOptions(limit, tolerant=True))[2]
 
 
 def test_a_block_of_nuls_at_the_end_is_one_bad_record(tmp_path: Path) -> None:
@@ -283,8 +284,8 @@ def test_a_case_result_that_is_too_large_costs_no_other(
     large = case_result("large", turn("word " * 2_000))
     for others in (["a"], ["a", "b", "c"], [str(number) for number in range(30)]):
         source = write_document(tmp_path / "run.json", *map(case_result, others), large, case_result("behind"))
-        assert decoded(source, ReadLimits(10_000)) == ([*others, "behind"], [len(others)], None)
-        assert decoded(source, ReadLimits(15_000)) == ([*others, "large", "behind"], [], None)
+        assert decoded(source, ReadOptions(10_000)) == ([*others, "behind"], [len(others)], None)
+        assert decoded(source, ReadOptions(15_000)) == ([*others, "large", "behind"], [], None)
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 1 << 21])
@@ -295,16 +296,16 @@ def test_what_is_too_large_around_case_results_is_refused(
     source = tmp_path / "run.json"
     value = document(case_result("a"))
     source.write_text(json.dumps(value | {"summary": "x" * 50_000}), encoding="utf-8")
-    found, _, problem = decoded(source, ReadLimits(10_000))
+    found, _, problem = decoded(source, ReadOptions(10_000))
     assert (found, problem) == (["a"], "$: expected at most 10,000 bytes around the case results, found more")
     if chunk_bytes < 10_000:  # the window has more than that anyway
         for before in (b'{"summary": "' + b"x" * 50_000, b" " * 50_000 + b"{", b'{"' + b"x" * 50_000):
             source.write_bytes(before)
-            problem = decoded(source, ReadLimits(10_000, tolerant=True))[2]
+            problem = decoded(source, ReadOptions(10_000, tolerant=True))[2]
             assert problem
             assert "expected a value of at most 10,000 bytes, found a larger one" in problem
         source.write_bytes(DOCUMENT.replace(b"},\n    {", b"}," + b" " * 50_000 + b"{"))
-        assert decoded(source, ReadLimits(10_000))[0::2] == (
+        assert decoded(source, ReadOptions(10_000))[0::2] == (
             ["a"],
             "$.case_results[1]: expected a value of at most 10,000 bytes, found a larger one",
         )
@@ -343,7 +344,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_needs_little_memory(
     source = tmp_path / "bomb"
     source.write_bytes(CODECS[codec](before + filling * (2_000_000 // len(filling))))
     assert source.stat().st_size < 100_000
-    found, _, _ = decoded(source, ReadLimits(1_000_000, tolerant=True))
+    found, _, _ = decoded(source, ReadOptions(1_000_000, tolerant=True))
     assert len(found) == whole
     assert max(sizes) <= 1_010_000
 

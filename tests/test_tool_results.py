@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_export as pe
-from polars_export.inputs.tool_results import BoundResults, bind_results
+from polars_export.messages.tool_results import BoundResults, bind_results
 from tests.builders import call, case_result, result, turn, write_lines
 
 if TYPE_CHECKING:

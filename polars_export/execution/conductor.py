@@ -19,10 +19,12 @@ from polars_export.execution.in_process_executor import InProcessExecutor
 from polars_export.execution.journal import job_key
 from polars_export.execution.output_collector import OutputCollector
 from polars_export.execution.process_executor import ProcessExecutor
+from polars_export.execution.read_options import read_options
 from polars_export.execution.run_state import RunState
 from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
+from polars_export.inputs.registry import check_input
 from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
@@ -97,7 +99,7 @@ def export(
     state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
     side_input_files = inputs.side_input_files()
     with open_output(output, plan, job_key(side_input_files, options), resume=options.resume) as opened:
-        parts = list(partition(inputs.sources, tolerant=options.skips))
+        parts = list(partition(inputs.sources, read_options(options)))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
         job = Job(
@@ -180,6 +182,7 @@ def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
         SourceError: There is no such file, or a directory holds none.
     """
     sources = as_list(sources)
+    check_input(options.input)
     found = find_sources(sources)
     joins_prompts = options.target.joins_prompts
     eval_sets = find_eval_set_files(eval_sets_of(sources, options.prompts)) if joins_prompts else []

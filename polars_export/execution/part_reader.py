@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from polars_export.errors import InputError, OptionError
 from polars_export.execution.quarantine import Quarantine, RaiseFirst
+from polars_export.execution.read_options import read_options
 from polars_export.execution.tasks import PartAccount, add_lines
-from polars_export.inputs.reader import ReadLimits, SourceReader
+from polars_export.inputs.reader import SourceReader
 from polars_export.report import DropReason
 from polars_export.selection.rules import rules_of
 from polars_export.sources.fingerprint import block_checksums
@@ -37,7 +38,7 @@ class PartReader:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._limits = ReadLimits(job.options.max_record_bytes, tolerant=job.options.skips)
+        self._read_options = read_options(job.options)
         self._reads_twice = bool(rules_of(job.options).across)
 
     @contextmanager
@@ -60,7 +61,7 @@ class PartReader:
         for segment in part:
             rejects.segment = segment
             spool = None if again and not is_piped(segment.path) else self.spool(segment)
-            reader = SourceReader(segment, spool, self._limits)
+            reader = SourceReader(segment, spool, self._read_options)
             reported = 0
             try:
                 for match, chunk in reader.chunks():

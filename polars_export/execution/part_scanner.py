@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from polars_export.pipeline.counters import Counters
     from polars_export.prompts.join import SideInputs
     from polars_export.sources.chunk import Chunk
+    from polars_export.sources.layout import TableLayout
     from polars_export.sources.segments import Segment
 
 __all__ = ["LOCATION", "PartScanner"]
@@ -75,8 +76,7 @@ class PartScanner:
                 scanned = self._traces.scan(match, chunk, rejects, account.counters)
                 builder.add(scanned.columns)
                 locations += [
-                    RecordLocation(segment.number, chunk.offset + start, end - start)
-                    for start, end in scanned.chunk.spans
+                    RecordLocation(segment.number, offset, length) for offset, length in scanned.chunk.locations()
                 ]
                 if len(builder) >= _TRACES_AT_ONCE:
                     frames.append(self._eligible(builder, locations, account.counters, openings))
@@ -114,4 +114,5 @@ class PartScanner:
     def _stored(self, segment: Segment, match: Match, chunk: Chunk) -> StoredInput:
         spool = self._reader.spool(segment)
         path = str(spool) if spool and spool.exists() else segment.path
-        return StoredInput(StoredSource(segment.path, path, chunk.array_path, chunk.header), match)
+        layout = cast("TableLayout", match.layout) if match.layout and not match.layout.is_stream else None
+        return StoredInput(StoredSource(segment.path, path, chunk.array_path, chunk.header, layout), match)

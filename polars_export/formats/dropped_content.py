@@ -34,4 +34,11 @@ def count_dropped(tables: Tables, options: ExportOptions) -> dict[str, int]:
     if options.target_format.projection >= Projection.CONVERSATIONS:
         kinds |= _RESULTS_ELSEWHERE
     sums = tables.turns.select(**{name: column.sum() for name, column in kinds.items()})
-    return {name: count for name, count in sums.row(0, named=True).items() if count}
+    found = {name: count for name, count in sums.row(0, named=True).items() if count}
+    return found | _recorded(tables.traces) if "dropped" in tables.traces.columns else found
+
+
+def _recorded(traces: pl.DataFrame) -> dict[str, int]:
+    """Return what had no place in the tables already, by kind."""
+    kinds = traces.select(pl.col("dropped").explode(empty_as_null=False)).unnest("dropped")
+    return dict(kinds.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())

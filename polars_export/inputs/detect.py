@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from enum import Enum, auto
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError, SourceError
-from polars_export.inputs.dialect import AmbiguousError, Match
-from polars_export.inputs.registry import dialects
+from polars_export.inputs.dialect import Match
+from polars_export.inputs.read_options import DEFAULT
+from polars_export.inputs.recognise import Recognisers
 from polars_export.json_values import parse
 from polars_export.sources.json_lines import line_chunks
 from polars_export.sources.json_scan import JsonScan
 from polars_export.sources.stream import ByteStream, is_piped
+from polars_export.sources.whole_document import DOCUMENT
 from polars_export.sources.window import CHUNK_BYTES, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Sequence
 
-    from polars_export.json_values import Json
+    from polars_export.inputs.read_options import ReadOptions
 
 __all__ = ["NoTracesError", "UnknownKindError", "detect"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
+_LARGEST_DOCUMENT = 32 << 20  # bytes of a document that is looked through as a whole
 _MOST_KEYS = 10_000  # before one that decides; a document or a trace has a dozen
 
 
@@ -49,98 +53,123 @@ class _UnknownTextError(BadRecordError):
     """The source does not start with a JSON object, or with a broken one of no known kind."""
 
 
-def detect(window: Window, *, tolerant: bool = False, searched: bool = False) -> Match:
+def detect(window: Window, options: ReadOptions = DEFAULT, *, searched: bool = False) -> Match:
     """Return what the source is at whose start a window stands; the window keeps what it has read.
 
     Where a first line that is no trace stands for itself and a later line is a trace, the source is one of lines.
 
     Args:
         window: Is read no further than its limit.
-        tolerant: Take what starts with anything else for lines if a later line is a trace.
+        options: What the user says of the sources; with `tolerant`, what starts with anything else is taken for lines
+            if a later line is a trace.
         searched: The source was found in a search and not named by the user: one of no known kind holds no traces.
 
     Raises:
-        NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array,
-            records of an export.
+        NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array of
+            other values, records of an export.
         UnknownKindError: It starts with an object of no known kind.
         BadRecordError: It does not start with JSON, or what decides its kind lies behind the limit; or it is of lines
             among which the first is of another kind, and that is not tolerated.
     """
+    asked, tolerant = Recognisers(options), options.tolerant
     try:
-        match = _match_start(window)
+        match = _match_start(window, asked)
     except (BadRecordError, UnknownKindError) as error:
-        if (tolerant or searched) and (later := _match_later_line(window)):
+        if (tolerant or searched) and (later := _match_later_line(window, asked)):
             if tolerant:
                 return later
             raise
-        if searched and isinstance(error, _UnknownTextError):
-            raise NoTracesError(window.source, f"expected {error.expected}, found {error.found}") from None
-        if searched and isinstance(error, UnknownKindError):
-            raise NoTracesError(window.source, error.problem) from None
+        if searched and isinstance(error, _UnknownTextError | UnknownKindError):
+            raise NoTracesError(window.source, _problem(error)) from None
         raise
     except NoTracesError as error:
-        may_read_on = tolerant or not is_piped(window.source)
-        if not may_read_on or _first_line(window) is _FirstLine.BEGINNING or not (later := _match_later_line(window)):
-            raise
-        if tolerant:
-            return later
-        line = _line_at(window, _start_of(window))
-        raise BadRecordError(window.source, line, "$", "a trace, as in a later line", error.problem) from None
-    if tolerant and match.layout and _has_second_line(window) and _first_line(window) is not _FirstLine.BEGINNING:
-        return _match_later_line(window) or match
+        return _match_behind(window, asked, error, tolerant=tolerant)
+    is_lines = _has_second_line(window) and _first_line(window) is not _FirstLine.BEGINNING
+    if tolerant and match.layout and match.layout.is_stream and is_lines:
+        return _match_later_line(window, asked) or match
     return match
 
 
-def _match_start(window: Window) -> Match:
+def _problem(error: BadRecordError | UnknownKindError) -> str:
+    if isinstance(error, UnknownKindError):
+        return error.problem
+    return f"expected {error.expected}, found {error.found}"
+
+
+def _match_behind(window: Window, asked: Recognisers, error: NoTracesError, *, tolerant: bool) -> Match:
+    """Look for a trace among the lines behind a first one that is none.
+
+    Raises:
+        NoTracesError: There is no such line.
+        BadRecordError: There is one, and that is not tolerated.
+    """
+    may_read_on = tolerant or not is_piped(window.source)
+    later = None
+    if may_read_on and _first_line(window) is not _FirstLine.BEGINNING:
+        later = _match_later_line(window, asked)
+    if not later:
+        raise error
+    if tolerant:
+        return later
+    line = _line_at(window, _start_of(window))
+    raise BadRecordError(window.source, line, "$", "a trace, as in a later line", error.problem) from None
+
+
+def _match_start(window: Window, asked: Recognisers) -> Match:
     scan = JsonScan(window)
     start = _start_of(window)
     if not scan.byte(start):
         raise NoTracesError(window.source, "the file is empty")
+    if match := asked.container(window):
+        return match
     line = _line_at(window, start)
     if scan.byte(start) == b"[" and _first_line(window) is not _FirstLine.BROKEN:
-        raise NoTracesError(
-            window.source, "a JSON array holds no traces; expected a results document, or a trace a line"
-        )
+        if match := asked.array(window, start):
+            return match
+        raise NoTracesError(window.source, f"a JSON array of other values holds no traces; expected {asked.expected}")
     if scan.byte(start) != b"{":
         found = bytes(window.view(min(start + 20, len(window)))[start:]).split(b"\n")[0].decode("utf-8", "replace")
         raise _UnknownTextError(window.source, line, "$", "a JSON object", f"text that starts with {found!r}")
+    return asked.mapped_text(window, start) if asked.mapping else _match_object(window, start, asked)
+
+
+def _match_object(window: Window, start: int, asked: Recognisers) -> Match:
+    """Ask by the first keys of the object at an offset, then by all of it."""
     keys: set[str] = set()
     try:
-        for key, _ in islice(scan.keys(start), _MOST_KEYS):
+        for key, _ in islice(JsonScan(window).keys(start), _MOST_KEYS):
             keys.add(key)
-            if match := _match_keys(keys):
+            if match := asked.keys(keys):
                 return match
     except BadRecordError as error:
-        is_damaged = any(dialect.has_own_keys(keys) for dialect in dialects().values())
-        kind_of_error = BadRecordError if is_damaged else _UnknownTextError
-        raise kind_of_error(window.source, line, "$", error.expected, error.found) from None
-    if match := _match_first_line(window, start):
+        kind_of_error = BadRecordError if asked.own_keys(keys) else _UnknownTextError
+        raise kind_of_error(window.source, _line_at(window, start), "$", error.expected, error.found) from None
+    if match := _match_first_line(window, start, asked) or _match_document(window, start, asked):
         return match
-    raise _other(window.source, keys)
+    raise _other(window.source, keys, asked)
 
 
-def _match_keys(keys: AbstractSet[str]) -> Match | None:
-    return next((match for dialect in dialects().values() if (match := dialect.matches_keys(keys))), None)
-
-
-def _match_record(value: Json) -> Match | None:
-    return next((match for dialect in dialects().values() if (match := dialect.matches_record(value))), None)
-
-
-def _match_first_line(window: Window, start: int) -> Match | None:
+def _match_first_line(window: Window, start: int, asked: Recognisers) -> Match | None:
     """Ask by the whole first line, if the window holds it."""
     newline = window.data.find(b"\n", window.start + start, window.end)
     end = newline if newline >= 0 else window.end
-    return _match_line(memoryview(window.data)[window.start + start : end], window.source)
+    return _match_line(memoryview(window.data)[window.start + start : end], window.source, asked)
 
 
-def _match_line(line: memoryview, source: str) -> Match | None:
+def _match_line(line: memoryview, source: str, asked: Recognisers) -> Match | None:
     try:
-        return _match_record(parse(line))
+        return asked.record(parse(line), source)
     except ValueError:
         return None
-    except AmbiguousError as error:
-        raise SourceError(source, str(error)) from None
+
+
+def _match_document(window: Window, start: int, asked: Recognisers) -> Match | None:
+    """Ask by the whole document, which the window holds since its keys were read."""
+    if len(window) > _LARGEST_DOCUMENT or _first_line(window) is not _FirstLine.BEGINNING:
+        return None
+    end = JsonScan(window).end_of_value(start)
+    match = _match_line(window.view(end)[start:], window.source, asked)
+    return replace(match, layout=DOCUMENT) if match else None
 
 
 def _start_of(window: Window) -> int:
@@ -173,24 +202,23 @@ def _has_second_line(window: Window) -> bool:
     return newline >= 0 and not window.data[newline : window.end].isspace()
 
 
-def _match_later_line(window: Window) -> Match | None:
+def _match_later_line(window: Window, asked: Recognisers) -> Match | None:
     """Return what the first line is that is a trace: of a file in a second reading, of a pipe in what is held."""
     if is_piped(window.source):
-        return _match_piped_line(window)
-    if not _has_markers(window.source):
+        return _match_piped_line(window, asked)
+    if not _has_markers(window.source, asked.markers):
         return None
     with ByteStream(window.source) as again, suppress(SourceError):
         for chunk in line_chunks(Window(again, window.limit)):
             for start, end in () if chunk.oversized else chunk.spans:
                 line = chunk.data[start:end]
-                if _may_be_a_trace(bytes(line)) and (match := _match_line(line, window.source)):
+                if asked.may_be_record(bytes(line)) and (match := _match_line(line, window.source, asked)):
                     return match
     return None
 
 
-def _has_markers(source: str) -> bool:
+def _has_markers(source: str, markers: Sequence[bytes]) -> bool:
     """Return whether a file has a marker anywhere: fast, also for a large one."""
-    markers = _markers()
     overlap = max(map(len, markers)) - 1
     block = bytearray(overlap + CHUNK_BYTES)
     with ByteStream(source) as stream, suppress(SourceError):
@@ -201,16 +229,7 @@ def _has_markers(source: str) -> bool:
     return False
 
 
-def _markers() -> tuple[bytes, ...]:
-    return tuple(marker for dialect in dialects().values() for marker in dialect.MARKERS)
-
-
-def _may_be_a_trace(line: bytes) -> bool:
-    """Return whether a line holds what every trace of some dialect does: parsing all lines would take too long."""
-    return any(marker in line for marker in _markers())
-
-
-def _match_piped_line(window: Window) -> Match | None:
+def _match_piped_line(window: Window, asked: Recognisers) -> Match | None:
     """Read on until a whole line is a trace. Of a full window without one, lines of the first dialect are assumed."""
     at, at_end = 0, False
     while True:
@@ -218,7 +237,7 @@ def _match_piped_line(window: Window) -> Match | None:
         end = window.end if newline < 0 and at_end else newline
         if end >= 0:
             line = memoryview(window.data)[window.start + at : end]
-            if _may_be_a_trace(bytes(line)) and (match := _match_line(line, window.source)):
+            if asked.may_be_record(bytes(line)) and (match := _match_line(line, window.source, asked)):
                 return match
             if newline >= 0:
                 at = newline + 1 - window.start
@@ -226,18 +245,16 @@ def _match_piped_line(window: Window) -> Match | None:
         if at_end:
             return None
         if len(window) > window.limit:
-            return Match(next(iter(dialects())))
+            return Match(asked.first.name)
         at_end = not window.more()
 
 
-def _other(source: str, keys: set[str]) -> SourceError:
-    described = (other for dialect in dialects().values() if (other := dialect.describe_other(keys)))
-    if what := next(described, None):
+def _other(source: str, keys: set[str], asked: Recognisers) -> SourceError:
+    if what := asked.describe_other(keys):
         return NoTracesError(source, what)
     if {"source", "error", "raw"} <= keys:
         return NoTracesError(source, "the rejects of an export hold no traces")
     if keys & {"messages", "conversations", "chosen"}:
         return NoTracesError(source, "the records of an export hold no traces")
     named = ", ".join(key[:_LONGEST_KEY] for key in sorted(keys)[:_NAMED_KEYS]) or "no keys"
-    expected = " or ".join(dialect.EXPECTED for dialect in dialects().values())
-    return UnknownKindError(source, f"expected {expected}, found an object with {named}")
+    return UnknownKindError(source, f"expected {asked.expected}, found an object with {named}")

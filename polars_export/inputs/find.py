@@ -15,8 +15,11 @@ EVAL_STORE = frozenset({"results", "sets"})
 """The folders of an eval store: its results, and the eval sets with their prompts."""
 
 _SEARCH = Search(
-    endings=tuple(f"{name}{codec}" for name in (".json", ".jsonl", ".ndjson") for codec in ("", ".gz", ".zst")),
-    content="results (.json, .jsonl or .ndjson, or these with .gz or .zst)",
+    endings=(
+        *(f"{name}{codec}" for name in (".json", ".jsonl", ".ndjson") for codec in ("", ".gz", ".zst")),
+        *(".parquet", ".arrow", ".eval", ".traj"),
+    ),
+    content="traces (.json, .jsonl or .ndjson, also with .gz or .zst; .parquet, .arrow, .eval or .traj)",
     layout=EVAL_STORE,
     layout_folder="results",
 )

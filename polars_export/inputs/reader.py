@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from polars_export.errors import SourceError
 from polars_export.inputs.detect import NoTracesError, detect
+from polars_export.inputs.read_options import DEFAULT
 from polars_export.sources.find import raise_if_stream
-from polars_export.sources.json_document import array_chunks
 from polars_export.sources.json_lines import line_chunks, skip_line
 from polars_export.sources.stream import ByteStream
-from polars_export.sources.window import MAX_RECORD_BYTES, Window
+from polars_export.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from polars_export.inputs.dialect import Match
+    from polars_export.inputs.read_options import ReadOptions
     from polars_export.sources.chunk import Chunk
+    from polars_export.sources.layout import StreamLayout, TableLayout
     from polars_export.sources.segments import Segment
 
-__all__ = ["ReadLimits", "SourceReader"]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """What is still read.
-
-    Attributes:
-        max_record_bytes: How large a record may be. Of a larger one only the beginning is kept; decoding rejects it.
-        tolerant: Whether a source that begins with something else is read as lines where a later line is a trace.
-    """
-
-    max_record_bytes: int = MAX_RECORD_BYTES
-    tolerant: bool = False
-
-
-_DEFAULT_LIMITS = ReadLimits()
+__all__ = ["SourceReader"]
 
 
 class SourceReader:
@@ -48,10 +34,10 @@ class SourceReader:
         skip_reason: What the source holds in place of traces, if it was met in a search; else None.
     """
 
-    def __init__(self, segment: Segment, spool: Path | None = None, limits: ReadLimits = _DEFAULT_LIMITS) -> None:
+    def __init__(self, segment: Segment, spool: Path | None = None, options: ReadOptions = DEFAULT) -> None:
         self._segment = segment
         self._spool = spool
-        self._limits = limits
+        self._options = options
         self.bytes_read = 0
         self.lines: int | None = None
         self._match = cast("Match | None", segment.match)
@@ -69,31 +55,57 @@ class SourceReader:
             self.skip_reason = segment.skip_reason
             self.bytes_read = segment.size
             return
-        start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
         if segment.searched:
             raise_if_stream(segment.path)
-        with ByteStream(segment.path, start, self._spool) as stream:
-            for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
-                self.bytes_read = min(stream.file_position() - start, segment.size)
-                yield cast("Match", self._match), chunk
+        if segment.units:
+            yield from self._units(cast("Match", self._match), segment.path)
+        else:
+            yield from self._stream()
         self.bytes_read = segment.size
 
-    def _chunks_of(self, window: Window) -> Iterator[Chunk]:
+    def _stream(self) -> Iterator[tuple[Match, Chunk]]:
+        segment = self._segment
+        start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
+        with ByteStream(segment.path, start, self._spool) as stream:
+            window = Window(stream, self._options.max_record_bytes)
+            if not segment.start and not self._recognise(window):
+                return
+            match = cast("Match", self._match)
+            if match.layout and not match.layout.is_stream:
+                if not stream.is_plain_file:
+                    problem = "a table or an archive is read from a file of its own, neither piped nor compressed"
+                    raise SourceError(segment.path, problem)
+                yield from self._units(match, segment.path)
+                return
+            for chunk in self._chunks_of(window, match):
+                self.bytes_read = min(stream.file_position() - start, segment.size)
+                yield match, chunk
+
+    def _recognise(self, window: Window) -> bool:
+        """Find out what the source is; return whether it is read."""
+        try:
+            self._match = self._match or detect(window, self._options, searched=self._segment.searched)
+        except NoTracesError as error:
+            if not self._segment.searched:
+                raise
+            self.skip_reason = error.problem
+            return False
+        return True
+
+    def _units(self, match: Match, path: str) -> Iterator[tuple[Match, Chunk]]:
+        start, end = self._segment.units or (0, None)
+        layout = cast("TableLayout", match.layout)
+        for chunk in layout.units(path, path, start, end, self._options.max_record_bytes):
+            yield match, chunk
+
+    def _chunks_of(self, window: Window, match: Match) -> Iterator[Chunk]:
         segment = self._segment
         end = segment.end
         if end is None and segment.size and window.stream.is_plain_file:
             end = segment.start + segment.size
         if segment.start:
             self.lines = (yield from line_chunks(window, end)) if skip_line(window, end) else 0
-            return
-        try:
-            self._match = self._match or detect(window, tolerant=self._limits.tolerant, searched=segment.searched)
-        except NoTracesError as error:
-            if not segment.searched:
-                raise
-            self.skip_reason = error.problem
-            return
-        if self._match.layout:
-            yield from array_chunks(window, self._match.layout)
+        elif match.layout:
+            yield from cast("StreamLayout", match.layout).chunks(window)
         else:
             self.lines = yield from line_chunks(window, end)

@@ -30,9 +30,11 @@ class Chunk:
         data: May be a view of a buffer that the next chunk reuses: decode before asking for that one.
         spans: `data[start:end]` is a record, for each of them.
         positions: Line numbers from 1 or, in an array, indices from 0.
-        array_path: JSON path of the array that holds the records; None where each is a line.
-        header: The document's value that every record of it needs; None without one.
+        array_path: JSON path of the array that holds the records; empty where the one record is the whole document;
+            None where each is a line.
+        header: What every record needs of the document around them, as the text of a JSON object; None without.
         offset: Where `data` starts in the plain source.
+        stored: Where each record stands in the source, and its size there, if that is not where it is in the data.
         oversized: Set where the chunk holds one record, and of that only the beginning.
     """
 
@@ -44,11 +46,19 @@ class Chunk:
     header: str | None = None
     offset: int = 0
     oversized: OversizedRecord | None = None
+    stored: Sequence[tuple[int, int]] | None = None
 
     def take(self, indices: Sequence[int]) -> Chunk:
         """Return the chunk with some of its records."""
-        spans, positions = self.spans, self.positions
-        return replace(self, spans=[spans[i] for i in indices], positions=[positions[i] for i in indices])
+        spans, positions, stored = self.spans, self.positions, self.stored
+        taken = stored and [stored[i] for i in indices]
+        return replace(self, spans=[spans[i] for i in indices], positions=[positions[i] for i in indices], stored=taken)
+
+    def locations(self) -> list[tuple[int, int]]:
+        """Return for each record where it stands in the source, so that it can be read again, and its size there."""
+        if self.stored is not None:
+            return list(self.stored)
+        return [(self.offset + start, end - start) for start, end in self.spans]
 
     def line(self, index: int) -> int | None:
         """Return the line number of a record, None where records are not lines."""
@@ -56,7 +66,7 @@ class Chunk:
 
     def json_path(self, index: int) -> str:
         """Return the JSON path of a record."""
-        return "$" if self.array_path is None else f"{self.array_path}[{self.positions[index]}]"
+        return f"{self.array_path}[{self.positions[index]}]" if self.array_path else "$"
 
 
 def split_oversized(chunk: Chunk, limit: int) -> Iterator[Chunk]:

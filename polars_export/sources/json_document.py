@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
 from polars_export.errors import BadRecordError, InputError, SourceError
-from polars_export.json_values import describe_value, parse
+from polars_export.json_values import Json, describe_value, parse
 from polars_export.sources.array_lookahead import ArrayLookahead
 from polars_export.sources.chunk import RAW_BYTES, Chunk, OversizedRecord, split_oversized
 from polars_export.sources.json_scan import JsonScan
@@ -18,50 +18,91 @@ from polars_export.sources.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ArrayLayout", "array_chunks"]
+__all__ = ["ArrayLayout", "peek_elements"]
+
+Header: TypeAlias = dict[str, Json]
 
 _NESTED_OR_NONE = {b"": "the end of the file", b"{": "an object", b"[": "an array"}  # whatever they hold
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayLayout:
-    """Where the records of a document are.
+    """The records of a document are the elements of one array.
 
     Attributes:
-        array: The key of the array that holds them.
-        header: The key of a string that every record needs.
-        record: What one of them is called in messages; its plural ends in `s`.
+        array: The keys that lead to it; none where the document is the array.
+        header: The keys of the document whose values every record needs.
+        record: What a record is called in messages; its plural ends in `s`.
+        needs_header: Whether these keys must be there, with strings.
     """
 
-    array: str
-    header: str
-    record: str
+    array: tuple[str, ...]
+    header: tuple[str, ...] = ()
+    record: str = "record"
+    needs_header: bool = False
+    is_stream: ClassVar[bool] = True
+
+    def chunks(self, window: Window, /) -> Iterator[Chunk]:
+        """Yield the records of the document at the start of a window.
+
+        Those that precede a place where the document is damaged are yielded before the error. Of a record that is
+        larger than the limit of the window only the beginning is yielded, as a chunk of its own.
+
+        Raises:
+            BadRecordError: The document is not valid JSON around its records, ends early, lacks its header, or what
+                stands around the records is too large.
+        """
+        document = _Document(window, self)
+        document.open()
+        if not document.has_header:  # it may stand behind the records: look for it first
+            document.header = self._header_of(window)
+        yield from document.elements(document.header)
+        document.close()
+
+    def _header_of(self, window: Window) -> Header:
+        if is_piped(window.source):
+            if not self.needs_header:
+                return {}
+            keys = " and ".join(self.header)
+            raise SourceError(window.source, f"a piped document must have its {keys} before its {self.array[-1]}")
+        with ByteStream(window.source) as again:
+            ahead = _Document(Window(again, window.limit), self)
+            ahead.open()
+            for _ in ahead.elements({}):
+                pass
+            return ahead.close()
 
 
-def array_chunks(window: Window, layout: ArrayLayout) -> Iterator[Chunk]:
-    """Yield the records of the document at the start of a window.
+def peek_elements(window: Window, start: int, layout: ArrayLayout, most: int) -> list[bytes]:
+    """Return the first elements of the array in the document at an offset, and leave the window as it is.
 
-    Those that precede a place where the document is damaged are yielded before the error. Of a record that is larger
-    than the limit of the window only the beginning is yielded, as a chunk of its own.
+    The first one is read to its end, the others as far as the window holds them.
 
     Raises:
-        BadRecordError: The document is not valid JSON around its records, ends early, lacks its header, or what stands
-            around the records is too large.
+        BadRecordError: There is no such array.
     """
-    document = _Document(window, layout)
-    header = document.open()
-    if header is None:  # it stands behind the records: look for it first
-        if is_piped(window.source):
-            problem = f"a piped document must have its {layout.header} before its {layout.array}"
-            raise SourceError(window.source, problem)
-        with ByteStream(window.source) as again:
-            ahead = _Document(Window(again, window.limit), layout)
-            ahead.open()
-            for _ in ahead.elements(None):
-                pass
-            header = ahead.close()
-    yield from document.elements(header)
-    document.close()
+    scan = JsonScan(window)
+    at = start
+    for key in layout.array:
+        scan.expect(b"{", at, "an object")
+        found = next((value_at for name, value_at in scan.keys(at) if name == key), None)
+        if found is None:
+            path = ".".join(["$", *layout.array])
+            raise BadRecordError(window.source, None, path, "an array", "no such field")
+        at = found
+    scan.expect(b"[", at, "an array")
+    elements: list[bytes] = []
+    at = scan.skip_space(at + 1)
+    while len(elements) < most and scan.byte(at) != b"]":
+        end = scan.end_if_held(at) if elements else scan.end_of_value(at)
+        if end is None or end == at:
+            break
+        elements.append(bytes(window.view(end)[at:]))
+        at = scan.skip_space(end)
+        if scan.byte(at) != b",":
+            break
+        at = scan.skip_space(at + 1)
+    return elements
 
 
 class _Document:
@@ -69,29 +110,46 @@ class _Document:
 
     def __init__(self, window: Window, layout: ArrayLayout) -> None:
         self._layout = layout
-        self._path = f"$.{layout.array}"
+        self._path = ".".join(["$", *layout.array])
         self._window = window
         self._scan = JsonScan(window)
         self._lookahead = ArrayLookahead(window)
         self._around = b""  # the document without its records
+        self.header: Header = {}
 
-    def open(self) -> str | None:
-        """Go to the first record; return the document's header if it stands before that."""
-        header: str | None = None
-        for key, at in self._scan.keys(self._scan.skip_space(0)):
-            if key == self._layout.array:
-                self._enter(at)
-                break
-            if key == self._layout.header:
-                value = self._value(at)
-                if not isinstance(value, str):
-                    raise self._bad(f"$.{key}", "a string", describe_value(value))
-                header = value
-        return header
+    @property
+    def has_header(self) -> bool:
+        """Whether all of the header has been read."""
+        return len(self.header) == len(self._layout.header)
 
-    def elements(self, header: str | None) -> Iterator[Chunk]:
+    def open(self) -> None:
+        """Go to the first record; of the header read what stands before that."""
+        self._open(self._scan.skip_space(0), self._layout.array, self._layout.header)
+
+    def _open(self, at: int, path: tuple[str, ...], header: tuple[str, ...]) -> bool:
+        """Go to the first element of the array to which a path leads from the value at an offset."""
+        if not path:
+            self._enter(at)
+            return True
+        if self._scan.byte(at) != b"{":
+            raise self._bad("$", "an object", self._found(at))
+        for key, value_at in self._scan.keys(at):
+            if key == path[0] and self._open(value_at, path[1:], ()):
+                return True
+            if key in header:
+                self._add_header(key, self._value(value_at))
+        if not header and len(path) < len(self._layout.array):
+            return False
+        raise self._bad(self._path, "an array", "no such field")
+
+    def _add_header(self, key: str, value: Json) -> None:
+        if self._layout.needs_header and not isinstance(value, str):
+            raise self._bad(f"$.{key}", "a string", describe_value(value))
+        self.header[key] = value
+
+    def elements(self, header: Header) -> Iterator[Chunk]:
         """Yield the records, as many at a time as the window holds; it grows for one that is larger."""
-        window = self._window
+        window, text = self._window, _text_of(header)
         index, at = 0, self._scan.skip_space(0)
         self._lookahead.learn(b"," + bytes(window.view(at)), at)  # what follows a `[` mostly follows a `,` too
         while True:
@@ -99,7 +157,7 @@ class _Document:
             try:
                 at = self._gather(spans, at, index)
             except InputError as error:
-                yield from self._chunks(spans, index, header)
+                yield from self._chunks(spans, index, text)
                 if not isinstance(error, BadRecordError):
                     raise
                 raise self._bad(f"{self._path}[{index + len(spans)}]", error.expected, error.found) from None
@@ -107,17 +165,17 @@ class _Document:
                 window.drop(at)
                 return
             if spans:
-                yield from self._chunks(spans, index, header)
+                yield from self._chunks(spans, index, text)
                 index += len(spans)
             else:
                 window.drop(at)
-                yield self._skip_oversized(index, header)
+                yield self._skip_oversized(index, text)
                 index += 1
                 at = self._next(0, index)
             window.drop(at)
             self._scan.begin = at = 0
 
-    def close(self) -> str:
+    def close(self) -> Header:
         """Read the rest of the document, check what stands around the records and return the header."""
         rest = bytearray()
         while True:
@@ -131,13 +189,17 @@ class _Document:
             around = parse(self._around + rest)
         except ValueError as error:
             raise self._not_json(error) from None
-        if around[self._layout.array] != []:
+        array = around
+        for key in self._layout.array:
+            array = array[key]
+        if array != []:
             raise self._bad(self._path, "one such field", "another one")
-        header = around.get(self._layout.header, msgspec.UNSET)
-        if not isinstance(header, str):
-            found = "no such field" if header is msgspec.UNSET else describe_value(header)
-            raise self._bad(f"$.{self._layout.header}", "a string", found)
-        return header
+        for key in self._layout.header:
+            if key in around:
+                self._add_header(key, around[key])
+            elif self._layout.needs_header:
+                raise self._bad(f"$.{key}", "a string", "no such field")
+        return self.header
 
     def _enter(self, at: int) -> None:
         if self._scan.byte(at) != b"[":
@@ -228,10 +290,10 @@ class _Document:
         data = memoryview(beginning)
         return Chunk(window.source, data, spans, [index], self._path, header, offset, oversized)
 
-    def _value(self, at: int) -> object:
+    def _value(self, at: int) -> Json:
         end = self._scan.end_of_value(at)
         try:
-            value: object = parse(self._window.view(end)[at:])
+            value: Json = parse(self._window.view(end)[at:])
         except ValueError as error:
             raise self._not_json(error) from None
         return value
@@ -250,3 +312,7 @@ class _Document:
 
     def _bad(self, path: str, expected: str, found: str) -> BadRecordError:
         return BadRecordError(self._window.source, None, path, expected, found)
+
+
+def _text_of(header: Header) -> str | None:
+    return msgspec.json.encode(header).decode() if header else None

@@ -11,8 +11,9 @@ from polars_export.sources.store import as_source_error, store_for
 from polars_export.sources.window import CHUNK_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from polars_export.sources.layout import TableLayout
 
 __all__ = ["RecordLocation", "StoredSource", "read_records"]
 
@@ -33,12 +34,14 @@ class StoredSource(NamedTuple):
         path: The file to read: the source itself, or its spool.
         array_path: As in the chunks of the source.
         header: As in the chunks of the source.
+        layout: Of a source with a `TableLayout` that, else None.
     """
 
     source: str
     path: str
     array_path: str | None
     header: str | None
+    layout: TableLayout | None = None
 
 
 def read_records(
@@ -54,14 +57,22 @@ def read_records(
     for number, of_source in groupby(locations, key=lambda location: location.source):
         source = stored[number]
         for batch in _batches(of_source):
-            with as_source_error(source.source):
-                ranges = ((offset, length) for _, offset, length in batch)
-                data = store_for(source.path).read_ranges(source.path, ranges)
-            spans = list(pairwise(accumulate((location.length for location in batch), initial=0)))
-            if len(data) != spans[-1][1]:
-                raise SourceError(source.source, "became shorter while it was read")
+            ranges = [(offset, length) for _, offset, length in batch]
+            if source.layout:
+                data, spans = source.layout.read_again(source.path, source.source, ranges)
+            else:
+                data, spans = _read_ranges(source, ranges)
             chunk = Chunk(source.source, memoryview(data), spans, range(len(spans)), source.array_path, source.header)
             yield number, chunk
+
+
+def _read_ranges(source: StoredSource, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, Sequence[tuple[int, int]]]:
+    with as_source_error(source.source):
+        data = store_for(source.path).read_ranges(source.path, ranges)
+    spans = list(pairwise(accumulate((length for _, length in ranges), initial=0)))
+    if len(data) != spans[-1][1]:
+        raise SourceError(source.source, "became shorter while it was read")
+    return data, spans
 
 
 def _batches(locations: Iterable[RecordLocation]) -> Iterator[list[RecordLocation]]:

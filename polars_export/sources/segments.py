@@ -1,4 +1,4 @@
-"""Segments: byte ranges of sources that can be read on their own."""
+"""Segments: ranges of sources that can be read on their own."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Segment:
         size: Its bytes as they are stored; 0 where that is not known.
         file_size: Those of the whole source.
         match: What the source was recognised as; None where that is not known yet.
+        units: Of a source with a `TableLayout` the units to read; None for all.
         skip_reason: What the source holds in place of traces, where that is known already and it is to be skipped.
     """
 
@@ -47,6 +48,7 @@ class Segment:
     size: int = 0
     file_size: int = 0
     match: Hashable | None = None
+    units: tuple[int, int] | None = None
     skip_reason: str | None = None
 
 

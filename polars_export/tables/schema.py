@@ -37,6 +37,7 @@ MESSAGE = pl.Struct({"role": _TEXT, "content": _TEXT, "name": _TEXT})
 
 _METRIC = pl.Struct({"evaluator_name": _TEXT, "value": pl.Float64(), "threshold": pl.Float64(), "details": _TEXT})
 _TOOL_CALL = pl.Struct({"id": _TEXT, "name": _TEXT, "arguments": _TEXT})
+_DROPPED = pl.Struct({"kind": _TEXT, "count": _COUNT})
 _TOOL_RESULT = pl.Struct({"tool_call_id": _TEXT, "name": _TEXT, "text": _TEXT, "is_error": pl.Boolean()})
 
 
@@ -78,6 +79,12 @@ TRACES: tuple[Column, ...] = (
     ),
     Column("user_messages", _COUNT, "number of users' messages, in `preceding` of its turns and `closing`", _SELECTION),
     Column("closing", pl.List(MESSAGE), "messages behind the last turn; all of a trace without turns", _CONVERSATIONS),
+    Column(
+        "dropped",
+        pl.List(_DROPPED),
+        "what the source has and no table a place for, by kind, beside what `turns` counts",
+        _CONVERSATIONS,
+    ),
     Column("duration_seconds", _SECONDS, "how long the run took"),
     *_usage("the whole run"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,8 +76,9 @@ class TraceDecoder:
         except (*_UNREADABLE, BadRecordError):  # scored traces, blocks of unknown types or invalid records are in it
             chunk, traces, rejected = decode_each(chunk, self._one)
         if chunk.header is not None:
+            eval_set_id = _eval_set_of(chunk.header)
             for trace in traces:
-                trace.eval_set_id = chunk.header
+                trace.eval_set_id = eval_set_id
         return chunk, traces, rejected
 
     def _one(self, chunk: Chunk, index: int) -> TraceOutline:
@@ -110,6 +112,11 @@ class TraceDecoder:
             return msgspec.convert(value, self._type)
         except msgspec.ValidationError as error:  # what the walk above does not see: a number too large for a double
             raise bad_record(chunk, index, Mismatch(path, "a trace", f"something else ({error})")) from None
+
+
+@cache
+def _eval_set_of(header: str) -> str:
+    return str(parse(header.encode())["eval_set_id"])
 
 
 def _check_score(chunk: Chunk, index: int, trace: TraceOutline) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import UNSET
 
-from polars_export.inputs.arguments import ArgumentEncoder
 from polars_export.inputs.eval_results.prompts import prompt_columns, prompt_counts
 from polars_export.inputs.eval_results.records import Extension, Image, SkippedThinking, Thinking, UnknownBlock
-from polars_export.inputs.tool_results import bind_results
+from polars_export.messages.arguments import ArgumentEncoder
+from polars_export.messages.tool_results import bind_results
 from polars_export.tables.columns import Columns
 from polars_export.tables.projection import Projection
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         TraceOutline,
         Turn,
     )
-    from polars_export.inputs.tool_results import BoundResults
+    from polars_export.messages.tool_results import BoundResults
     from polars_export.tables.columns import Values
 
 __all__ = ["Flattener"]
@@ -129,6 +129,9 @@ def _conversation_trace_values(traces: Sequence[ConversationTrace]) -> Values:
         "verdict": [trace.verdict for trace in traces],
         "run": [None] * len(traces),
         "tools": [None] * len(traces),
+        "dropped": [0] * len(traces),
+        "dropped.kind": [],
+        "dropped.count": [],
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polars_export.inputs.message_rows.records import MessageCounts
+from polars_export.messages.records import MessageCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polars_export.inputs.message_rows.records import MessageOutline
+    from polars_export.inputs.message_rows.rows import MessageOutline
 
 __all__ = ["UnclearOutlineError", "count_outlines"]
 

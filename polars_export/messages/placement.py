@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from polars_export.inputs.message_rows.records import MessageCounts
-from polars_export.inputs.tool_results import bind_results
+from polars_export.messages.records import MessageCounts
+from polars_export.messages.tool_results import bind_results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from polars_export.inputs.message_rows.records import Message
+    from polars_export.messages.records import Message
 
 __all__ = ["PlacedMessages", "is_system"]
 
@@ -32,6 +32,7 @@ class PlacedMessages:
         result_names: The names of the calls that these answer, for all results one after the other.
         orphans: For each turn the number of tools' messages that stood there and answer no call.
         moved: For each turn the number of its results that stood at another one.
+        context: The turns that the agent did not produce in its run.
         dropped: What has no place, by the number of the turn where it stood and the column that counts it.
     """
 
@@ -43,10 +44,13 @@ class PlacedMessages:
         self.result_names: list[str] = []
         self.orphans: list[int] = []
         self.moved: list[int] = []
+        self.context: set[int] = set()
         self.dropped: Counter[tuple[int, str]] = Counter()
 
-    def add(self, messages: Sequence[Message], dropped: Sequence[tuple[int, str]] = ()) -> MessageCounts:
-        """Add the messages of a row; `dropped` as in `Trace`.
+    def add(
+        self, messages: Sequence[Message], dropped: Sequence[tuple[int, str]] = (), context: Collection[int] = ()
+    ) -> MessageCounts:
+        """Add the messages of a trace; `dropped` and `context` as in `Trace`.
 
         What a tool says without naming a call is a message of the user where the turn before it has no calls. Before
         any turn it answers nothing.
@@ -69,6 +73,9 @@ class PlacedMessages:
                 others.append(message)
                 system, user = (system + 1, user) if is_system(message) else (system, user + 1)
         self.closing.append(others)
+        if context:
+            places = [index for index, message in enumerate(messages) if message.role == "assistant"]
+            self.context |= {first + turn for turn, index in enumerate(places) if index in context}
         turns = len(self.turns) - first
         if turns:
             self._bind(first, early)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polars_export.inputs.message_rows.invalid_row import InvalidRowError
-from polars_export.inputs.message_rows.json_text import from_text
-from polars_export.inputs.message_rows.records import Function, ToolCall
 from polars_export.json_values import describe_value
+from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.json_text import from_text
+from polars_export.messages.records import Function, ToolCall
 
 if TYPE_CHECKING:
     from polars_export.json_values import Json
@@ -21,13 +21,13 @@ def read_calls(value: Json, path: str) -> list[ToolCall]:
     """Return the calls of a message: an array of calls, or JSON of one.
 
     Raises:
-        InvalidRowError: It is something else, or a call is not understood.
+        InvalidRecordError: It is something else, or a call is not understood.
     """
     calls = from_text(value)
     if calls is None:
         return []
     if not isinstance(calls, list):
-        raise InvalidRowError(path, "an array of tool calls or null", describe_value(calls))
+        raise InvalidRecordError(path, "an array of tool calls or null", describe_value(calls))
     return [read_call(call, f"{path}[{index}]") for index, call in enumerate(calls)]
 
 
@@ -35,17 +35,19 @@ def read_call(value: Json, path: str) -> ToolCall:
     """Return a call: nested or flat, or JSON of one; the arguments stay as they are.
 
     Raises:
-        InvalidRowError: It is something else.
+        InvalidRecordError: It is something else.
     """
     call = from_text(value)
     if not isinstance(call, dict):
-        raise InvalidRowError(path, "a tool call", describe_value(call))
+        raise InvalidRecordError(path, "a tool call", describe_value(call))
     function, at = call, path
     if isinstance(call.get("function"), dict):
         function, at = call["function"], f"{path}.function"
     name = function.get("name")
     if not isinstance(name, str):
-        raise InvalidRowError(f"{at}.name", "a string", describe_value(name) if "name" in function else "no such field")
+        raise InvalidRecordError(
+            f"{at}.name", "a string", describe_value(name) if "name" in function else "no such field"
+        )
     arguments: Json = next((function[field] for field in _ARGUMENTS if field in function), {})
     return ToolCall(Function(name, arguments), optional_id(call, ("call_id", "id"), path))
 
@@ -54,7 +56,7 @@ def optional_id(value: dict[str, Json], fields: tuple[str, ...], path: str) -> s
     """Return the id in the first of some fields that has one; None without.
 
     Raises:
-        InvalidRowError: It is neither a string nor an integer.
+        InvalidRecordError: It is neither a string nor an integer.
     """
     field = next((field for field in fields if value.get(field) is not None), None)
     if field is None:
@@ -64,4 +66,4 @@ def optional_id(value: dict[str, Json], fields: tuple[str, ...], path: str) -> s
         return given
     if isinstance(given, int) and not isinstance(given, bool):
         return str(given)
-    raise InvalidRowError(f"{path}.{field}", "a string, an integer or null", describe_value(given))
+    raise InvalidRecordError(f"{path}.{field}", "a string, an integer or null", describe_value(given))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from polars_export.inputs.message_rows.calls import optional_id, read_call
-from polars_export.inputs.message_rows.invalid_row import InvalidRowError
-from polars_export.inputs.message_rows.json_text import to_text
 from polars_export.json_values import describe_value
+from polars_export.messages.calls import optional_id, read_call
+from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.json_text import to_text
 
 if TYPE_CHECKING:
-    from polars_export.inputs.message_rows.records import ToolCall
     from polars_export.json_values import Json
+    from polars_export.messages.records import ToolCall
 
 __all__ = ["Content", "Segment", "read_content", "read_result"]
 
@@ -63,7 +63,7 @@ def read_content(value: Json, path: str) -> Content:
     """Return the content of a message.
 
     Raises:
-        InvalidRowError: It is neither a string, an array of parts nor null.
+        InvalidRecordError: It is neither a string, an array of parts nor null.
     """
     content = Content()
     if isinstance(value, str):
@@ -72,7 +72,7 @@ def read_content(value: Json, path: str) -> Content:
         for index, part in enumerate(value):
             _add_part(content, part, f"{path}[{index}]")
     elif value is not None:
-        raise InvalidRowError(path, _PARTS, describe_value(value))
+        raise InvalidRecordError(path, _PARTS, describe_value(value))
     return content
 
 
@@ -80,7 +80,7 @@ def read_result(value: Json, path: str) -> Content:
     """Return the content of a tool result; where it is neither text nor parts, that value as JSON.
 
     Raises:
-        InvalidRowError: A part is not what it should be.
+        InvalidRecordError: A part is not what it should be.
     """
     if value is None or isinstance(value, str) or _are_parts(value):
         return read_content(value, path)
@@ -95,10 +95,12 @@ def _are_parts(value: Json) -> bool:
 
 def _add_part(content: Content, part: Json, path: str) -> None:
     if not isinstance(part, dict):
-        raise InvalidRowError(path, "an object", describe_value(part))
+        raise InvalidRecordError(path, "an object", describe_value(part))
     kind = part.get("type", "text" if "text" in part else None)
     if not isinstance(kind, str):
-        raise InvalidRowError(f"{path}.type", "a string", describe_value(kind) if "type" in part else "no such field")
+        raise InvalidRecordError(
+            f"{path}.type", "a string", describe_value(kind) if "type" in part else "no such field"
+        )
     if kind in _TEXT:
         _add_text(content, _text(part, "text", path))
     elif kind in _THOUGHT:
@@ -129,5 +131,7 @@ def _text(part: dict[str, Json], name: str, path: str) -> str:
     if text is None and name in part:
         return ""
     if not isinstance(text, str):
-        raise InvalidRowError(f"{path}.{name}", "a string", describe_value(text) if name in part else "no such field")
+        raise InvalidRecordError(
+            f"{path}.{name}", "a string", describe_value(text) if name in part else "no such field"
+        )
     return text

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from polars_export.inputs.message_rows.calls import optional_id, read_call, read_calls
-from polars_export.inputs.message_rows.content import Content, Segment, read_content, read_result
-from polars_export.inputs.message_rows.invalid_row import InvalidRowError
-from polars_export.inputs.message_rows.json_text import from_text
-from polars_export.inputs.message_rows.records import Message
 from polars_export.json_values import describe_value
+from polars_export.messages.calls import optional_id, read_call, read_calls
+from polars_export.messages.content import Content, Segment, read_content, read_result
+from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.json_text import from_text
+from polars_export.messages.records import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from polars_export.inputs.message_rows.records import ToolCall
     from polars_export.json_values import Json
+    from polars_export.messages.records import ToolCall
 
-__all__ = ["Normalised", "normalise"]
+__all__ = ["Normalised", "normalise", "normalise_parts"]
 
 _Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, _Role] = {
@@ -60,13 +60,23 @@ def normalise(items: Json, path: str) -> Normalised:
         path: Its JSON path.
 
     Raises:
-        InvalidRowError: It is no array, or something in it is no message.
+        InvalidRecordError: It is no array, or something in it is no message.
     """
-    if not isinstance(items, list):
-        raise InvalidRowError(path, "an array of messages", describe_value(items))
+    return normalise_parts([(items, path)])
+
+
+def normalise_parts(parts: Iterable[tuple[Json, str]]) -> Normalised:
+    """Return the messages of a record that stand in several places: the values, each with its JSON path, in order.
+
+    Raises:
+        InvalidRecordError: One is no array, or something in it is no message.
+    """
     conversation = _Conversation()
-    for index, item in enumerate(items):
-        conversation.add(item, f"{path}[{index}]")
+    for items, path in parts:
+        if not isinstance(items, list):
+            raise InvalidRecordError(path, "an array of messages", describe_value(items))
+        for index, item in enumerate(items):
+            conversation.add(item, f"{path}[{index}]")
     conversation.end_turn()
     return Normalised(conversation.messages, conversation.dropped)
 
@@ -89,7 +99,7 @@ class _Conversation:
     def add(self, item: Json, path: str) -> None:
         """Add the next message or item."""
         if not isinstance(item, dict):
-            raise InvalidRowError(path, "an object", describe_value(item))
+            raise InvalidRecordError(path, "an object", describe_value(item))
         if "role" in item or "from" in item:
             self._add_message(item, path)
         else:
@@ -105,7 +115,7 @@ class _Conversation:
         role_field, content_field = ("role", "content") if "role" in item else ("from", "value")
         name = item[role_field]
         if not isinstance(name, str) or name not in _ROLES:
-            raise InvalidRowError(f"{path}.{role_field}", f"one of {', '.join(_ROLES)}", describe_value(name))
+            raise InvalidRecordError(f"{path}.{role_field}", f"one of {', '.join(_ROLES)}", describe_value(name))
         role, value, at = _ROLES[name], item.get(content_field), f"{path}.{content_field}"
         if name == "function_call":
             self._add_turn(item, Content(calls=_calls_of_text(value, at)), path)
@@ -170,7 +180,7 @@ class _Conversation:
             case str() if kind.endswith(("_call", "_call_output")):
                 self._count_item()
             case _:
-                raise InvalidRowError(f"{path}.role", f"one of {', '.join(_ROLES)}", "no such field")
+                raise InvalidRecordError(f"{path}.role", f"one of {', '.join(_ROLES)}", "no such field")
 
     def _add_reasoning(self, item: dict[str, Json]) -> None:
         text = _joined(item.get("content")) or _joined(item.get("summary"))
@@ -220,7 +230,7 @@ def _calls_of_text(value: Json, path: str) -> list[ToolCall]:
 def _name_of(item: dict[str, Json], path: str) -> str | None:
     name = item.get("name")
     if not isinstance(name, str | None):
-        raise InvalidRowError(f"{path}.name", "a string or null", describe_value(name))
+        raise InvalidRecordError(f"{path}.name", "a string or null", describe_value(name))
     return name
 
 

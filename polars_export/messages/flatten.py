@@ -1,18 +1,18 @@
-"""Understood rows to the values of the columns of `traces` and `turns`."""
+"""Understood traces to the values of the columns of `traces` and `turns`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polars_export.inputs.arguments import ArgumentEncoder
-from polars_export.inputs.message_rows.placement import PlacedMessages, is_system
+from polars_export.messages.arguments import ArgumentEncoder
+from polars_export.messages.placement import PlacedMessages, is_system
 from polars_export.tables.columns import Columns
 from polars_export.tables.projection import Projection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polars_export.inputs.message_rows.records import Message, MessageCounts, TextPart, Trace
+    from polars_export.messages.records import Message, MessageCounts, TextPart, Trace
     from polars_export.tables.columns import Values
 
 __all__ = ["Flattener", "outline_columns"]
@@ -23,17 +23,15 @@ _USAGE = tuple(
 )
 
 
-def outline_columns(
-    case_ids: list[str], metrics: Sequence[tuple[str, float] | None], counts: Sequence[MessageCounts]
-) -> Values:
+def outline_columns(traces: Sequence[Trace], counts: Sequence[MessageCounts]) -> Values:
     """Return the columns of `traces` by which traces are selected."""
     return {
-        "eval_set_id": [None] * len(case_ids),
-        "case_id": case_ids,
-        "recorded_score": [None] * len(case_ids),
-        "metrics": [0 if metric is None else 1 for metric in metrics],
-        "metrics.value": [metric[1] for metric in metrics if metric],
-        "final_response": [None] * len(case_ids),
+        "eval_set_id": [trace.eval_set_id for trace in traces],
+        "case_id": [trace.case_id for trace in traces],
+        "recorded_score": [None] * len(traces),
+        "metrics": [len(trace.metrics) for trace in traces],
+        "metrics.value": [value for trace in traces for _, value in trace.metrics],
+        "final_response": [trace.final_response for trace in traces],
         "turns": [count.turns for count in counts],
         "system_messages": [count.system for count in counts],
         "user_messages": [count.user for count in counts],
@@ -41,7 +39,7 @@ def outline_columns(
 
 
 class Flattener:
-    """Takes rows apart into the values of columns: those of conversations or, at the full projection, all.
+    """Takes traces apart into the values of columns: those of conversations or, at the full projection, all.
 
     Args:
         projection: The projection.
@@ -53,26 +51,26 @@ class Flattener:
         self._arguments = ArgumentEncoder(projection, sort_arguments=sort_arguments)
 
     def columns(self, traces: Sequence[Trace]) -> Columns:
-        """Return the columns of some rows."""
+        """Return the columns of some traces."""
         placed = PlacedMessages()
-        counts = [placed.add(trace.messages, trace.dropped) for trace in traces]
-        metrics = [trace.metric for trace in traces]
+        counts = [placed.add(trace.messages, trace.dropped, trace.context) for trace in traces]
         columns = Columns(
-            outline_columns([trace.case_id for trace in traces], metrics, counts)
+            outline_columns(traces, counts)
             | {
                 "model_id": [trace.model_id for trace in traces],
                 "run": [trace.run for trace in traces],
-                "verdict": [None] * len(traces),
+                "verdict": [trace.verdict for trace in traces],
                 "tools": [trace.tools for trace in traces],
             }
-            | _message_values("closing", placed.closing),
+            | _message_values("closing", placed.closing)
+            | _dropped_values(traces),
             self._turn_values(placed)
             | _message_values("preceding", placed.preceding)
             | _result_values(placed)
             | _count_values(placed),
         )
         if self._is_full:
-            columns.traces.update(_full_trace_values(metrics))
+            columns.traces.update(_full_trace_values(traces))
             columns.turns.update(_full_turn_values(len(placed.turns)))
         return columns
 
@@ -81,7 +79,9 @@ class Flattener:
         calls = [call for turn in turns if turn.tool_calls for call in turn.tool_calls]
         return {
             "turn_index": [None] * len(turns),
-            "context": [False] * len(turns),
+            "context": [place in placed.context for place in range(len(turns))]
+            if placed.context
+            else [False] * len(turns),
             "text": _texts(turns),
             "reasoning": [turn.reasoning_content or turn.reasoning or turn.thinking or None for turn in turns],
             "tool_calls": [len(turn.tool_calls) if turn.tool_calls else 0 for turn in turns],
@@ -135,14 +135,25 @@ def _count_values(placed: PlacedMessages) -> Values:
     return counts
 
 
-def _full_trace_values(metrics: Sequence[tuple[str, float] | None]) -> Values:
-    names = [metric[0] for metric in metrics if metric]
-    unknown = ("provider", "thinking_level", "stop_reason", "error", "extra", "duration_seconds", *_USAGE)
+def _dropped_values(traces: Sequence[Trace]) -> Values:
     return {
-        "metrics.evaluator_name": list(names),
+        "dropped": [len(trace.dropped_kinds) for trace in traces],
+        "dropped.kind": [kind for trace in traces for kind in trace.dropped_kinds],
+        "dropped.count": [count for trace in traces for count in trace.dropped_kinds.values()],
+    }
+
+
+def _full_trace_values(traces: Sequence[Trace]) -> Values:
+    names = [name for trace in traces for name, _ in trace.metrics]
+    unknown = ("provider", "thinking_level", "duration_seconds", *_USAGE)
+    return {
+        "metrics.evaluator_name": names,
         "metrics.threshold": [None] * len(names),
         "metrics.details": [None] * len(names),
-        **{column: [None] * len(metrics) for column in unknown},
+        "stop_reason": [trace.stop_reason for trace in traces],
+        "error": [trace.error for trace in traces],
+        "extra": [trace.extra for trace in traces],
+        **{column: [None] * len(traces) for column in unknown},
     }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from polars_export.json_values import Mismatch
 
-__all__ = ["InvalidRowError"]
+__all__ = ["InvalidRecordError"]
 
 
-class InvalidRowError(Exception):
+class InvalidRecordError(Exception):
     """A row is not what it should be.
 
     Attributes:

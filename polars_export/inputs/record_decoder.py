@@ -1,0 +1,122 @@
+"""Decode records one by one, as a dialect understands them: what most recorders' modules consist of."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from polars_export.inputs.decoding import Decoded, bad_record, decode_each, from_deeper, reject_oversized
+from polars_export.json_values import describe_value, parse
+from polars_export.messages.flatten import Flattener, outline_columns
+from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.placement import PlacedMessages
+from polars_export.process import pause_gc
+from polars_export.tables.columns import Columns
+from polars_export.tables.projection import Projection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from polars_export.json_values import Json
+    from polars_export.messages.records import Trace
+    from polars_export.sources.chunk import Chunk
+
+__all__ = ["RecordDecoder", "RecordPlace"]
+
+_R = TypeVar("_R", bound=msgspec.Struct)
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_TO_COLUMNS = 8  # up to Python 3.11 the calls under way take from how deep a value may be nested
+
+
+class RecordPlace(NamedTuple):
+    """Where a record stands.
+
+    Attributes:
+        source: The source, as in messages.
+        path: The JSON path of the record.
+        name: A name for its case, where it names none: its file and where in it the record begins.
+        header: As in the chunk.
+    """
+
+    source: str
+    path: str
+    name: str
+    header: str | None
+
+
+class RecordDecoder(Generic[_R]):
+    """Decodes records into a type with the fields that are needed; all others are skipped undecoded.
+
+    A document that holds NaN or Infinity, which Python writes although JSON has none, is read by a slower way; the
+    numbers then are what the dialect makes of them.
+
+    Args:
+        record_type: The fields that the dialect needs; any value may stand in them, so that `understand` checks them.
+        understand: Returns the trace of a record. Raises an InvalidRecordError for one that is none.
+        projection: Which columns are wanted.
+        sort_arguments: Whether the keys of tool-call arguments are sorted; see `Dialect.decoder`.
+    """
+
+    def __init__(
+        self,
+        record_type: type[_R],
+        understand: Callable[[_R, RecordPlace], Trace],
+        projection: Projection,
+        *,
+        sort_arguments: bool = False,
+    ) -> None:
+        self._type = record_type
+        self._decode = msgspec.json.Decoder(record_type).decode
+        self._understand = understand
+        self._is_outline = projection is Projection.SELECTION
+        self._flattener = Flattener(projection, sort_arguments=sort_arguments)
+
+    def decode(self, chunk: Chunk, /) -> Decoded:
+        """Decode the records of a chunk; set aside what is no trace."""
+        with pause_gc():
+            chunk, rejected = reject_oversized(chunk)
+            chunk, traces, invalid = decode_each(chunk, self._one)
+            return Decoded(chunk, self._columns(traces), [*rejected, *invalid])
+
+    def _columns(self, traces: list[Trace]) -> Columns:
+        if not self._is_outline:
+            return self._flattener.columns(traces)
+        placed = PlacedMessages()
+        return Columns(outline_columns(traces, [placed.add(trace.messages) for trace in traces]))
+
+    def _one(self, chunk: Chunk, index: int) -> Trace:
+        start, _ = chunk.locations()[index] if len(chunk.spans) == 1 else (chunk.offset + chunk.spans[index][0], 0)
+        source = chunk.source.encode("utf-8", "backslashreplace").decode()
+        place = RecordPlace(chunk.source, chunk.json_path(index), f"{source}@{start}", chunk.header)
+        try:
+            return from_deeper(_TO_COLUMNS, lambda: self._understand(self._record(chunk, index), place))
+        except InvalidRecordError as error:
+            raise bad_record(chunk, index, error.mismatch) from None
+
+    def _record(self, chunk: Chunk, index: int) -> _R:
+        start, end = chunk.spans[index]
+        data = chunk.data[start:end]
+        try:
+            return self._decode(data)
+        except _UNREADABLE as error:
+            value = _lenient(data, chunk.json_path(index), error)
+        if not isinstance(value, dict):
+            raise InvalidRecordError(chunk.json_path(index), "an object", describe_value(value))
+        try:
+            return msgspec.convert(value, self._type)
+        except msgspec.ValidationError as error:
+            raise InvalidRecordError(chunk.json_path(index), "a record", f"something else ({error})") from None
+
+
+def _lenient(data: memoryview, path: str, error: Exception) -> Json:
+    """Decode what msgspec refuses: it may hold NaN."""
+    with suppress(ValueError):
+        return parse(data)
+    try:
+        return json.loads(bytes(data))
+    except (ValueError, RecursionError):
+        raise InvalidRecordError(path, "valid JSON", f"text that is not ({error})") from None
