@@ -115,7 +115,7 @@ def test_a_search_skips_a_manifest_and_names_it(tmp_path: Path) -> None:
     assert done.skipped_files == {
         str(
             tmp_path / "manifest.json"
-        ): "expected eval results, rows with a list of messages, or another kind that --input names, "
+        ): "expected eval results or rows with a list of messages (see --input and --map), "
         "found an object with options, sources"
     }
     with pytest.raises(pe.SourceError, match="found an object with options, sources"):

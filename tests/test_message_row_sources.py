@@ -231,11 +231,11 @@ def test_a_line_that_is_no_row_is_named_by_its_number(line: bytes, tmp_path: Pat
 
 
 def test_an_ambiguous_first_row_is_an_error_that_names_the_option(tmp_path: Path) -> None:
-    sides = {"prompt": [ASKED], "completion": [{"role": "assistant", "content": "Hi."}]}
-    source = write_lines(tmp_path / "rows.jsonl", sides)
+    lists = {"said": [ASKED], "thought": [{"role": "assistant", "content": "Hi."}]}
+    source = write_lines(tmp_path / "rows.jsonl", lists)
     message = (
-        r"rows\.jsonl: expected one field with messages, found prompt and completion; say which "
-        r"\(--map messages=prompt or --map messages=completion\)"
+        r"rows\.jsonl: expected one field with messages, found said and thought; say which "
+        r"\(--map messages=said or --map messages=thought\)"
     )
     for sources in (source, tmp_path):
         with pytest.raises(pe.SourceError, match=message):
@@ -251,11 +251,13 @@ def test_pairs_and_records_of_an_export_are_no_rows(tmp_path: Path) -> None:
     assert len(pe.read(write_lines(tmp_path / "rows.jsonl", row(metadata={"note": 1})))) == 1
 
 
-def test_a_row_over_several_lines_is_told_what_to_do(tmp_path: Path) -> None:
+def test_a_document_may_be_one_row(tmp_path: Path) -> None:
     source = tmp_path / "rows.json"
     source.write_text(json.dumps(row(), indent=2), encoding="utf-8")
-    with pytest.raises(pe.SourceError, match="expected rows of one line each, with a list of messages in `messages`"):
-        pe.read(source)
+    assert (
+        pe.read(source).turns["text"].to_list()
+        == pe.read(write_lines(tmp_path / "r.jsonl", row())).turns["text"].to_list()
+    )
 
 
 def test_a_first_line_that_is_no_row_costs_no_other(tmp_path: Path) -> None:

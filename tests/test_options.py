@@ -115,6 +115,8 @@ WRONG_TYPES: dict[str, tuple[object, ...]] = {
     "include_metadata": (1, None, "no"),
     "prompts": (3, None, b"sets", ["a", 3], [b"a"]),
     "tools": (3, b"tools", ["tools.json"]),
+    "input": (3, ["inspect"]),
+    "map": (3, "score", ["=x"], {"scores": "reward"}, lambda row: row),
     "missing_prompt": (3, None, []),
     "reasoning": (True,),
     "arguments": ({},),

@@ -98,11 +98,7 @@ RECORD = b'{"messages": [], "metadata": {"case_id": "a", "score": 1.0}}'
         ("blank.json", b" \n\n ", "blank.json: the file is empty"),
         ("report.json", b'{"schema_version": 1, "cases": []}', "a report artifact holds no traces"),
         ("set.json", b'{"id": "s", "cases": []}', "an eval set holds no traces"),
-        (
-            "records.jsonl",
-            RECORD,
-            "the records of an export hold no traces",
-        ),
+        ("records.jsonl", RECORD, "the records of an export hold no traces"),
         ("other.json", b'{"b": 1, "a": 2}', "expected eval results .*, found an object with a, b"),
         ("nothing.json", b"{}", "found an object with no keys"),
         ("array.json", b"\n[1]", r"array.json: a JSON array of other values holds no traces; expected eval results"),

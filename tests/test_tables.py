@@ -43,7 +43,7 @@ def test_a_row_of_traces_is_a_trace(source: Path) -> None:
     assert first == {
         "trace": 0, "input": "eval-results", "source": str(source), "position": 0,
         "eval_set_id": "set", "case_id": "one",
-        "run": None, "verdict": "pass", "tools": None, "error": None, "extra": None,
+        "run": None, "verdict": "pass", "tools": None, "error": None, "extra": None, "dropped": [],
         "system_messages": 0, "user_messages": 0, "closing": [],
         "score": 0.75, "metrics": metrics, "provider": "openai", "model_id": "model", "thinking_level": "off",
         "stop_reason": "stop", "final_response": "Done.", "turns": 2, "duration_seconds": 2.0,

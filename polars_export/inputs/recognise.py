@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recognisers"]
 
-_ANY = "eval results, rows with a list of messages, or another kind that --input names"
+_ANY = "eval results or rows with a list of messages (see --input and --map)"
 _MOST_ROWS = 100  # in which a mapping must find something
 
 

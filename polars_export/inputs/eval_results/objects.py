@@ -6,6 +6,8 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from polars_export.errors import SerializationError
 from polars_export.inputs.eval_results import LINES
 from polars_export.sources.chunk import Chunk
@@ -51,4 +53,5 @@ def objects_chunk(traces: Iterable[Mapping[str, Any]], first: int, eval_set_id: 
         spans.append((start, len(data)))
     positions = range(first, first + len(spans))
     array_path = "$" if eval_set_id is None else "$.case_results"
-    return Chunk("traces", memoryview(data), spans, positions, array_path, eval_set_id)
+    header = None if eval_set_id is None else msgspec.json.encode({"eval_set_id": eval_set_id}).decode()
+    return Chunk("traces", memoryview(data), spans, positions, array_path, header)
