@@ -93,6 +93,167 @@ def test_a_folder_may_hold_eval_results_and_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", [*sorted(USUAL_FIELDS), "what was said"])
 def test_the_messages_may_stand_in_any_field(field: str, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "rows.jsonl", row(field=field, note=[{"a": 1}], numbers=[1], labels=["role"]))
+    assert pe.read(source).turns["text"].to_list() == ["Hi."]
+
+
+@pytest.mark.parametrize("field", sorted(USUAL_FIELDS))
+def test_a_first_row_may_be_without_messages(field: str, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "rows.jsonl", {field: []}, row(field=field))
+    traces = pe.read_traces(source)
+    assert traces["turns"].to_list() == [0, 1]
+    options = pe.ExportOptions("chatml", target="trl", missing_prompt="skip")
+    report = pe.export(source, tmp_path / "out.jsonl", options)
+    assert (report.exported, report.dropped) == (1, {"missing_prompt": 1})
+
+
+def test_rows_without_a_case_are_cases_of_their_own_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PART_BYTES", 200)
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        write_lines(folder / "rows.jsonl", *(row(score=number / 10) for number in range(5)))
+    monkeypatch.setattr(conductor, "_LEAST_FOR_PROCESSES", 0)
+    for workers in (1, 2):
+        output = tmp_path / f"{workers}.jsonl"
+        pe.export(folders, output, pe.ExportOptions("chatml", target="trl", workers=workers))
+    cases = [record["metadata"]["case_id"] for record in read_lines(tmp_path / "1.jsonl")]
+    assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
+    assert cases == pe.read_traces(folders)["case_id"].to_list()
+    assert len(set(cases)) == 10
+    length = len(json.dumps(row(score=0.1))) + 1
+    assert cases[:2] == [f"{folders[0]}/rows.jsonl@0", f"{folders[0]}/rows.jsonl@{length}"]
+    with pytest.raises(pe.NothingToExportError, match="10 single_run"):
+        pe.export(folders, tmp_path / "out.jsonl", pe.ExportOptions("dpo", target="trl"))
+
+
+ROLES = "system, developer, user, human, assistant, gpt, function_call, tool, function, ipython, observation"
+MESSAGES = [ASKED, {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "name": "f", "arguments": {}}]}]
+BAD: dict[str, tuple[Json, str]] = {
+    "no field": ({"messages": ...}, "$.messages: expected an array of messages, found no such field"),
+    "null": ({"messages": None}, "$.messages: expected an array of messages, found null"),
+    "text": ({"messages": "x"}, '$.messages: expected an array of messages, found the string "x"'),
+    "no object": ({"messages": [ASKED, 3]}, "$.messages[1]: expected an object, found the number 3"),
+    "role": (
+        {"messages": [ASKED, ASKED, ASKED, {"role": "narrator"}]},
+        f'$.messages[3].role: expected one of {ROLES}, found the string "narrator"',
+    ),
+    "role null": ({"messages": [{"role": None}]}, "$.messages[0].role: expected one of system"),
+    "no role": ({"messages": [{"content": ""}]}, "found no such field"),
+    "from": ({"messages": [{"from": "bard", "value": ""}]}, "$.messages[0].from: expected one of system"),
+    "content": ({"messages": [{**ASKED, "content": 3}]}, "$.messages[0].content: expected a string, an array of parts"),
+    "value": ({"messages": [{"from": "gpt", "value": {}}]}, "$.messages[0].value: expected a string, an array of"),
+    "part": ({"messages": [{**ASKED, "content": ["x"]}]}, "$.messages[0].content[0]: expected an object, found the s"),
+    "part type": ({"messages": [{**ASKED, "content": [{}]}]}, "$.messages[0].content[0].type: expected a string"),
+    "part text": (
+        {"messages": [{**ASKED, "content": [{"type": "text", "text": 1}]}]},
+        "$.messages[0].content[0].text: expected a string, found the number 1",
+    ),
+    "calls": (
+        {"messages": [{"role": "assistant", "tool_calls": {}}]},
+        "$.messages[0].tool_calls: expected an array of tool calls or null, found an object",
+    ),
+    "call": (
+        {"messages": [{"role": "assistant", "tool_calls": ["x"]}]},
+        '$.messages[0].tool_calls[0]: expected a tool call, found the string "x"',
+    ),
+    "call name": (
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}]},
+        "$.messages[0].tool_calls[0].function.name: expected a string, found no such field",
+    ),
+    "call id": (
+        {"messages": [{"role": "assistant", "tool_calls": [{"name": "f", "id": []}]}]},
+        "$.messages[0].tool_calls[0].id: expected a string, an integer or null, found an array",
+    ),
+    "use name": (
+        {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": 1}]}]},
+        "$.messages[0].content[0].name: expected a string, found the number 1",
+    ),
+    "function call": (
+        {"messages": [{"from": "function_call", "value": "look()"}]},
+        '$.messages[0].value: expected a tool call, found the string "look()"',
+    ),
+    "result id": ({"messages": [{"role": "tool", "tool_call_id": {}}]}, "$.messages[0].tool_call_id: expected a str"),
+    "name": ({"messages": [{**ASKED, "name": 1}]}, "$.messages[0].name: expected a string or null, found the number 1"),
+    "score text": ({"reward": "1"}, '$.reward: expected a number or null, found the string "1"'),
+    "score bool": ({"reward": True}, "$.reward: expected a number or null, found true"),
+    "score nan": ({"reward": float("nan")}, "$.reward: expected a number or null, found NaN"),
+    "score inf": ({"reward": float("-inf")}, "$.reward: expected a number or null, found a number too large"),
+    "score large": ({"reward": 10**400}, "$.reward: expected a number or null, found a number too large"),
+    "nan elsewhere": ({"note": float("nan")}, "$: expected a JSON value on one line, found text that is not"),
+    "scores": (
+        {"score": 1, "reward": 1},
+        "one field for the score (say which: --map score=score or --map score=reward), found score and reward",
+    ),
+    "cases": ({"instance_id": "b"}, "(say which: --map case=task_id or --map case=instance_id), found task_id and ins"),
+    "runs": ({"trial": 1, "run_id": 1}, "(say which: --map run=trial or --map run=run_id), found trial and run_id"),
+    "case": ({"task_id": 1.5}, "$.task_id: expected a string, an integer or null, found the number 1.5"),
+    "run": ({"trial": []}, "$.trial: expected a string, an integer or null, found an array"),
+    "model": ({"model": {"name": "m"}}, "$.model: expected a string or null, found an object"),
+    "tools": ({"tools": {"a": 1}}, "$.tools: expected an array of function schemas, or JSON of one, found an object"),
+    "tool": ({"tools": ["bash"]}, '$.tools[0]: expected a function schema, found the string "bash"'),
+    "tool kind": (
+        {"tools": [{"type": "web_search"}]},
+        "$.tools[0]: expected a function schema (`function`, or `name`)",
+    ),
+    "tool name": ({"tools": [{"function": {}}]}, "$.tools[0].function.name: expected a string, found no such field"),
+}
+
+
+def bad_row(name: str) -> Json:
+    fields = {"task_id": 1, "messages": MESSAGES, **BAD[name][0]}
+    return {key: value for key, value in fields.items() if value is not ...}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("format_name", ["chatml", "dpo"])
+def test_a_bad_row_is_named_by_its_line_and_path(name: str, format_name: str, tmp_path: Path) -> None:
+    source = write_lines(
+        tmp_path / "rows.jsonl", row("good", task_id=1, reward=1), bad_row(name), row("bad", task_id=1, reward=0)
+    )
+    with pytest.raises(pe.BadRecordError) as caught:
+        pe.read(source)
+    assert str(caught.value).startswith(f"{source}:2: $")
+    assert BAD[name][1] in str(caught.value)
+    output = tmp_path / "out.jsonl"
+    report = pe.export(source, output, pe.ExportOptions(format_name, target="trl", on_error="skip"))
+    assert dict(report.dropped)["invalid"] == 1
+    assert (report.traces_read, report.exported) == (3, 2)
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"3", b'{"messages": [', b'{"messages": [{"role": "\xff"}]}', b"{" * 3000])
+def test_a_line_that_is_no_row_is_named_by_its_number(line: bytes, tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    source.write_bytes(json.dumps(row()).encode() + b"\n" + line + b"\n")
+    with pytest.raises(pe.BadRecordError, match=r"rows\.jsonl:2: \$: expected "):
+        pe.read(source)
+
+
+def test_an_ambiguous_first_row_is_an_error_that_names_the_option(tmp_path: Path) -> None:
+    lists = {"said": [ASKED], "thought": [{"role": "assistant", "content": "Hi."}]}
+    source = write_lines(tmp_path / "rows.jsonl", lists)
+    message = (
+        r"rows\.jsonl: expected one field with messages, found said and thought; say which "
+        r"\(--map messages=said or --map messages=thought\)"
+    )
+    for sources in (source, tmp_path):
+        with pytest.raises(pe.SourceError, match=message):
+            pe.read(sources)
+
+
+def test_pairs_and_records_of_an_export_are_no_rows(tmp_path: Path) -> None:
+    answer = [{"role": "assistant", "content": "Hi."}]
+    pair = {"prompt": [ASKED], "chosen": answer, "rejected": answer}
+    for record in (pair, exported_record(), row(metadata={"case_id": "a", "score": 1})):
+        with pytest.raises(pe.SourceError, match="the records of an export hold no traces"):
+            pe.read(write_lines(tmp_path / "records.jsonl", record))
+    assert len(pe.read(write_lines(tmp_path / "rows.jsonl", row(metadata={"note": 1})))) == 1
+
+
+def test_a_document_may_be_one_row(tmp_path: Path) -> None:
+    source = tmp_path / "rows.json"
+    source.write_text(json.dumps(row(), indent=2), encoding="utf-8")
     lines = write_lines(tmp_path / "rows.jsonl", row())
     assert pe.read(source).turns["text"].to_list() == pe.read(lines).turns["text"].to_list()
 
