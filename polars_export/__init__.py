@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from polars_export.execution.conductor import export
     from polars_export.execution.read import Batch, iter_batches, read, read_traces, read_turns
+    from polars_export.input_options import InputOptions
     from polars_export.options import ExportOptions
     from polars_export.report import DropReason, ExportReport
     from polars_export.reporter import (
@@ -60,6 +61,7 @@ _HOMES = {
         "SourceError",
         "WorkerError",
     ),
+    "polars_export.input_options": ("InputOptions",),
     "polars_export.options": ("ExportOptions",),
     "polars_export.execution.conductor": ("export",),
     "polars_export.execution.read": ("Batch", "iter_batches", "read", "read_traces", "read_turns"),
@@ -96,6 +98,7 @@ __all__ = [
     "ExportReport",
     "FormatNotImplementedError",
     "InputError",
+    "InputOptions",
     "MissingPromptError",
     "NothingToExportError",
     "OptionError",

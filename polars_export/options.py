@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Self
 
 from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy, TrainingFormat
 from polars_export.errors import FormatNotImplementedError, OptionError
-from polars_export.mapping import mapping_of
+from polars_export.input_options import PARSERS as INPUT_PARSERS
+from polars_export.input_options import InputOptions
 from polars_export.option_values import (
     byte_size,
     expected_one_of,
@@ -17,9 +18,6 @@ from polars_export.option_values import (
     member_of,
     number,
     optional,
-    path,
-    paths,
-    text,
     whole_number,
 )
 from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, targets
@@ -207,6 +205,19 @@ class ExportOptions:
         return bool(self.test_fraction) and self.repository.split_by is SplitBy.PROMPT
 
     @property
+    def input_options(self) -> InputOptions:
+        """Those of them that say how the sources are read."""
+        return InputOptions(**{name: getattr(self, name) for name in INPUT_PARSERS})
+
+    def with_input(self, given: InputOptions | None) -> Self:
+        """Return the options with these in place of what they say of the sources.
+
+        Raises:
+            OptionError: They are no input options, or do not go with the target.
+        """
+        return self if given is None else replace(self, **InputOptions.or_default(given).as_fields())
+
+    @property
     def skips(self) -> bool:
         """Whether invalid records are skipped."""
         return self.on_error is OnError.SKIP
@@ -304,10 +315,7 @@ def _rules(option: str, value: object) -> tuple[object, ...]:
 _PARSERS: dict[str, Parse] = {
     "quality_threshold": optional(number),
     "include_metadata": flag,
-    "prompts": paths,
-    "tools": optional(path),
-    "input": optional(text),
-    "map": mapping_of,
+    **INPUT_PARSERS,
     "missing_prompt": member_of(MissingPrompt),
     "reasoning": member_of(Reasoning),
     "arguments": member_of(Arguments),
@@ -319,11 +327,8 @@ _PARSERS: dict[str, Parse] = {
     "split_by": optional(member_of(SplitBy)),
     "max_shard_bytes": optional(byte_size),
     "file_type": optional(member_of(FileType)),
-    "on_error": member_of(OnError),
-    "max_record_bytes": byte_size,
     "overwrite": flag,
     "resume": flag,
-    "workers": whole_number,
 }
 
 

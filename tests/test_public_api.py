@@ -24,6 +24,13 @@ def test_what_is_checked_also_runs(tmp_path: Path) -> None:
     results = json.loads(RUN.read_text(encoding="utf-8"))
     typing_public_api.export_to_files(RUN, tmp_path)
     assert len([*tmp_path.iterdir()]) == 4
+    rows = tmp_path / "in.jsonl"
+    rows.write_text(
+        '{"task_id": 1, "reward": 0.5, "messages": [{"role": "user", "content": "?"}, '
+        '{"role": "assistant", "content": "!"}]}\n',
+        encoding="utf-8",
+    )
+    typing_public_api.say_how_to_read(rows)
     typing_public_api.choose_options()
     typing_public_api.read_as_tables(RUN, DATA / "sets")
     typing_public_api.export_objects(results["case_results"][0])

@@ -36,6 +36,15 @@ def export_to_files(source: Path, folder: Path) -> None:
     assert_type(report.dropped.get(pe.DropReason.BELOW_THRESHOLD, 0), int)
 
 
+def say_how_to_read(source: Path) -> None:
+    """Reading and exporting take the same options of input."""
+    rows = pe.InputOptions(map={"score": "reward", "case": "task_id"}, on_error="skip", max_record_bytes="1MB")
+    assert_type(pe.read(source, rows), pe.Tables)
+    assert_type(pe.read_traces([source], pe.InputOptions(input="message-rows", prompts=[])), pl.DataFrame)
+    options = pe.ExportOptions("chatml", target="trl")
+    pe.export(source, source.with_suffix(".parquet"), options, input_options=pe.InputOptions(workers=1))
+
+
 def choose_options() -> None:
     """Options are given as words or as members of their enumerations, and are members afterwards."""
     options = pe.ExportOptions(

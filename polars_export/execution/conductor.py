@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
     from polars_export.execution.tasks import StoredInput, Task
+    from polars_export.input_options import InputOptions
     from polars_export.inputs.partition import Part
     from polars_export.report import ExportReport
     from polars_export.sources.find import FoundFile, Sources
@@ -62,11 +63,12 @@ _LEAST_FOR_PROCESSES = 48 << 20
 """Bytes of the sources from which on other processes run the tasks: to start them takes as long as to export these."""
 
 
-def export(
+def export(  # noqa: PLR0913 - what to export, and how it runs
     sources: Sources,
     output: str | os.PathLike[str],
     options: ExportOptions | None = None,
     *,
+    input_options: InputOptions | None = None,
     on_progress: ExportProgress | None = None,
     executor: ExecutorFactory | None = None,
 ) -> ExportReport:
@@ -78,6 +80,7 @@ def export(
             standard output; or a directory, which becomes a dataset repository. It is replaced when the export is
             complete (a directory only with the option `overwrite`), and left alone if the export fails.
         options: What to export.
+        input_options: How the sources are read, in place of what `options` say of that.
         on_progress: Called again and again with the bytes read, the bytes in all (None if not known), the traces read.
         executor: Makes what runs the tasks, in place of this process or, where there is much to read, local processes.
 
@@ -88,7 +91,7 @@ def export(
         OptionError: The output has no ending that is known, or is among the sources.
         WorkerError: A process was ended from outside.
     """
-    options, output = ExportOptions.or_default(options), path("output", output)
+    options, output = ExportOptions.or_default(options).with_input(input_options), path("output", output)
     inputs = find_inputs(sources, options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
     if not into_directory:
@@ -102,14 +105,7 @@ def export(
         parts = list(partition(inputs.sources, read_options(options)))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
-        job = Job(
-            tuple(inputs.eval_sets),
-            rendering,
-            output,
-            into_directory,
-            opened.parts,
-            side_inputs,
-        )
+        job = Job(tuple(inputs.eval_sets), rendering, output, into_directory, opened.parts, side_inputs)
         workers = min(_worker_count(inputs, state, options), len(parts))
         with (
             (executor or make_executor)(job, workers) as running,

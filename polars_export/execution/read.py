@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polars_export.execution.quarantine import raise_first
+from polars_export.execution.read_options import read_options
+from polars_export.input_options import InputOptions
 from polars_export.inputs.decoders import Decoders
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
+from polars_export.inputs.registry import check_input
 from polars_export.prompts.side_inputs import load_prompts
 from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from polars_export.inputs.dialect import Match
+    from polars_export.inputs.read_options import ReadOptions
     from polars_export.sources.chunk import Chunk
     from polars_export.sources.find import Sources
 
@@ -38,12 +43,14 @@ class Batch:
     turns: pa.Table
 
 
-def read(sources: Sources, *, prompts: Sources = ()) -> Tables:
+def read(sources: Sources, options: InputOptions | None = None, *, prompts: Sources = ()) -> Tables:
     """Return the traces of some sources as two frames in step, in the order read.
 
     Args:
         sources: Files, directories, globs or `-` for standard input: one or an iterable.
-        prompts: Eval sets with the prompts of the cases; those of an eval store are found without.
+        options: How they are read. With `on_error` skip, a warning says how many records were skipped; one process
+            reads, whatever `workers` says.
+        prompts: Eval sets with the prompts of the cases, as in the options; those of an eval store are found without.
 
     Returns:
         Tables whose `traces` has one row per trace and whose `turns` has one row per turn; the column `trace` joins
@@ -53,11 +60,11 @@ def read(sources: Sources, *, prompts: Sources = ()) -> Tables:
         InputError: A source or a record cannot be used.
     """
     empty = Tables(polars_schema(TRACES, Projection.FULL).to_frame(), polars_schema(TURNS, Projection.FULL).to_frame())
-    tables = Tables.concat([empty, *_full_tables(sources, prompts)])
+    tables = Tables.concat([empty, *_full_tables(sources, options, prompts)])
     return Tables(tables.traces.rechunk(), tables.turns.rechunk())
 
 
-def iter_batches(sources: Sources, *, prompts: Sources = ()) -> Iterator[Batch]:
+def iter_batches(sources: Sources, options: InputOptions | None = None, *, prompts: Sources = ()) -> Iterator[Batch]:
     """Yield the tables of some sources a few megabytes at a time, in bounded memory; see `read`.
 
     Yields:
@@ -66,47 +73,53 @@ def iter_batches(sources: Sources, *, prompts: Sources = ()) -> Iterator[Batch]:
     Raises:
         InputError: A source or a record cannot be used.
     """
-    for tables in _full_tables(sources, prompts):
+    for tables in _full_tables(sources, options, prompts):
         yield Batch(tables.traces.to_arrow(), tables.turns.to_arrow())
 
 
-def read_traces(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
+def read_traces(sources: Sources, options: InputOptions | None = None, *, prompts: Sources = ()) -> pl.DataFrame:
     """Return one row per trace of some sources, in the order read; see `read`.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
-    return read(sources, prompts=prompts).traces
+    return read(sources, options, prompts=prompts).traces
 
 
-def read_turns(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
+def read_turns(sources: Sources, options: InputOptions | None = None, *, prompts: Sources = ()) -> pl.DataFrame:
     """Return one row per turn of some sources, in the order read; see `read`.
 
     Raises:
         InputError: A source or a record cannot be used.
     """
-    return read(sources, prompts=prompts).turns
+    return read(sources, options, prompts=prompts).turns
 
 
-def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
+def _full_tables(sources: Sources, options: InputOptions | None, prompts: Sources) -> Iterator[Tables]:
+    options = InputOptions.or_default(options)
+    check_input(options.input)
     decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     sources = as_list(sources)
-    side_inputs = load_prompts(sources, prompts)
-    traces_read = 0
-    for match, chunk in _chunks(sources):
+    side_inputs = load_prompts(sources, [*options.prompts, *as_list(prompts, "prompts")], options.tools)
+    traces_read = skipped = 0
+    for match, chunk in _chunks(sources, read_options(options)):
         decoded = decoders.of(match).decode(chunk)
-        raise_first(decoded)
+        if not options.skips:
+            raise_first(decoded)
+        skipped += len(decoded.rejected)
         builder.add(decoded.columns)
         tables = builder.build(first_trace=traces_read)
         traces_read += len(tables)
         yield side_inputs.attach(tables) if side_inputs else tables
+    if skipped:
+        warnings.warn(f"{skipped} invalid records were skipped; {traces_read} traces were read", stacklevel=4)
 
 
-def _chunks(sources: Sources) -> Iterator[tuple[Match, Chunk]]:
+def _chunks(sources: Sources, options: ReadOptions) -> Iterator[tuple[Match, Chunk]]:
     found = find_sources(sources)
     skipped: dict[str, str] = {}
     for number, (path, searched) in enumerate(found):
-        reader = SourceReader(Segment(number, path, searched, size=size_of(path)))
+        reader = SourceReader(Segment(number, path, searched, size=size_of(path)), options=options)
         yield from reader.chunks()
         if reader.skip_reason:
             skipped[path] = reader.skip_reason

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from polars_export.errors import SourceError
 from polars_export.inputs.detect import NoTracesError, detect
 from polars_export.inputs.read_options import DEFAULT
 from polars_export.sources.find import raise_if_stream
@@ -72,9 +71,6 @@ class SourceReader:
                 return
             match = cast("Match", self._match)
             if match.layout and not match.layout.is_stream:
-                if not stream.is_plain_file:
-                    problem = "a table or an archive is read from a file of its own, neither piped nor compressed"
-                    raise SourceError(segment.path, problem)
                 yield from self._units(match, segment.path)
                 return
             for chunk in self._chunks_of(window, match):

@@ -85,6 +85,9 @@ class Recognisers:
             SourceError: It is damaged, or nobody's.
         """
         source, beginning = window.source, bytes(window.view(min(len(window), 8)))
+        if (is_table(beginning) or is_archive(beginning)) and not window.stream.is_plain_file:
+            problem = "a table or an archive is read from a file of its own, neither piped nor compressed"
+            raise SourceError(source, problem)
         if is_table(beginning):
             row = first_row(source)
             try:

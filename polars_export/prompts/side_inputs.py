@@ -34,14 +34,16 @@ def load_side_inputs(sets: Sources, options: ExportOptions) -> SideInputs:
     return SideInputs(read_prompts(sets), tools)
 
 
-def load_prompts(sources: Sources, prompts: Sources) -> SideInputs | None:
-    """Return the eval sets given, else those of the eval stores among the sources; None if there are none.
+def load_prompts(sources: Sources, prompts: Sources, tools: str | None = None) -> SideInputs | None:
+    """Return the eval sets given, else those of the eval stores among the sources, and tools; None if there are none.
 
     Raises:
         InputError: An eval set cannot be used.
     """
     given = eval_sets_of(sources, prompts)
-    return SideInputs(read_prompts(given)) if given else None
+    if not given and not tools:
+        return None
+    return SideInputs(read_prompts(given), read_tools(tools) if tools else None)
 
 
 def store_side_inputs(side_inputs: SideInputs, path: Path) -> None:

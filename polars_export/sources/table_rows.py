@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -54,8 +54,7 @@ def first_row(path: str) -> dict[str, Json]:
     Raises:
         SourceError: It cannot be read.
     """
-    with _as_source_error(path):
-        table = _Table(path)
+    with _as_source_error(path), closing(_Table(path)) as table:
         empty = dict.fromkeys(table.names)
         batch = next(table.batches(None, 0, None, 1), None)
         return parse(_as_json(path, batch, 0).lines) if batch and batch.num_rows else empty
@@ -78,8 +77,8 @@ class TableRows:
         Raises:
             SourceError: The table cannot be read.
         """
-        with _as_source_error(path):
-            sizes = _Table(path).sizes
+        with _as_source_error(path), closing(_Table(path)) as table:
+            sizes = table.sizes
         ranges: list[tuple[int, int, int]] = []
         start = total = 0
         for unit, size in enumerate(sizes):
@@ -120,19 +119,39 @@ class TableRows:
 
 
 class _Table:
-    """An open table: Parquet, or Arrow IPC as a file or a stream."""
+    """An open table: Parquet, or Arrow IPC as a file or a stream.
+
+    Attributes:
+        names: Its columns.
+        sizes: The bytes of each unit in the file, about.
+        rows: The number of rows of each unit; of a stream, which is one unit, that is not known.
+    """
 
     def __init__(self, path: str) -> None:
+        self._file = store_for(path).open(path)
+        self._size = store_for(path).status(path).size
+        try:
+            self._open()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _open(self) -> None:
         import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
         from pyarrow import parquet  # noqa: PLC0415 - as above
 
-        file = store_for(path).open(path)
-        magic = file.read(len(_IPC_FILE))
-        file.seek(0)
-        self._parquet = parquet.ParquetFile(file) if magic.startswith(_PARQUET) else None
-        self._ipc: Any = pa.ipc.open_file(file) if magic.startswith(_IPC_FILE) else None
-        self._stream: Any = None if self._parquet or self._ipc else pa.ipc.open_stream(file)
-        self.sizes: list[int] = [store_for(path).status(path).size]
+        magic = self._file.read(len(_IPC_FILE))
+        self._file.seek(0)
+        self._parquet = parquet.ParquetFile(self._file) if magic.startswith(_PARQUET) else None
+        self._ipc: Any = pa.ipc.open_file(self._file) if magic.startswith(_IPC_FILE) else None
+        self._stream: Any = None if self._parquet or self._ipc else pa.ipc.open_stream(self._file)
+        opened: Any = self._ipc or self._stream
+        self.names: list[str] = (self._parquet.schema_arrow if self._parquet else opened.schema).names
+        self.sizes: list[int] = [self._size]
         self.rows: list[int] = [0]
         if self._parquet:
             groups = [self._parquet.metadata.row_group(i) for i in range(self._parquet.num_row_groups)]
@@ -140,10 +159,8 @@ class _Table:
             self.rows = [group.num_rows for group in groups]
         elif self._ipc and self._ipc.num_record_batches:
             count = self._ipc.num_record_batches
-            self.sizes = [self.sizes[0] // count] * count
+            self.sizes = [self._size // count] * count
             self.rows = [self._ipc.get_batch(unit).num_rows for unit in range(count)]
-        opened: Any = self._ipc or self._stream
-        self.names: list[str] = (self._parquet.schema_arrow if self._parquet else opened.schema).names
 
     def batches(
         self, columns: Sequence[str] | None, start: int, end: int | None, rows: int
@@ -166,8 +183,7 @@ class _Table:
 
 
 def _batches(path: str, source: str, columns: Sequence[str] | None, start: int, end: int | None) -> Iterator[_Batch]:
-    with _as_source_error(source):
-        table = _Table(path)
+    with _as_source_error(source), closing(_Table(path)) as table:
         first = sum(table.rows[:start])
         rows = 64
         for batch in table.batches(columns, start, end, _MOST_ROWS):
@@ -185,10 +201,12 @@ def _as_json(source: str, batch: pa.RecordBatch, first: int) -> _Batch:
     import polars as pl  # noqa: PLC0415 - a process that only hands out work need not wait for it
     import pyarrow as pa  # noqa: PLC0415 - as above
 
+    from polars_export.sources.json_able import json_able  # noqa: PLC0415 - as above
+
     arrays = [a.storage if isinstance(a, pa.ExtensionArray) else a for a in batch.columns]
     buffer = io.BytesIO()
     try:
-        pl.DataFrame(pa.table(arrays, names=batch.schema.names)).write_ndjson(buffer)
+        json_able(pl.DataFrame(pa.table(arrays, names=batch.schema.names))).write_ndjson(buffer)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(source, f"expected columns that JSON can hold ({error})") from None
     lines = buffer.getvalue()
@@ -211,9 +229,8 @@ class _Cursor:
 
     def __init__(self, path: str, source: str, columns: tuple[str, ...] | None) -> None:
         self._path, self._source, self._columns = path, source, columns
-        with _as_source_error(source):
-            rows = _Table(path).rows
-        self._ends = list(accumulate(rows))
+        with _as_source_error(source), closing(_Table(path)) as table:
+            self._ends = list(accumulate(table.rows))
         self._batches: Iterator[_Batch] = iter(())
         self._batch = _Batch(0, b"", [])
         self._reaches = 0  # up to which row the batches go on without a gap
