@@ -102,8 +102,8 @@ class _Events:
         elif event.get("action") == "system":
             self._add_said("system", event)
             self.tools = object_of(event.get("args")).get("tools")
-        elif event.get("action") in _HARNESS:
-            self.dropped[_HARNESS[event["action"]]] += 1
+        elif harness := _HARNESS.get(text_of(event.get("action")) or ""):
+            self.dropped[harness] += 1
         elif event.get("source") == "agent":
             self._add_action(event)
         else:
@@ -144,9 +144,9 @@ class _Events:
         self.messages.append({**object_of(message), "role": "assistant"})
 
     def _add_observation(self, event: dict[str, Json]) -> None:
-        kind, content = event.get("observation"), event.get("content", event.get("message"))
-        if kind in _HARNESS:
-            self.dropped[_HARNESS[kind]] += 1
+        content = event.get("content", event.get("message"))
+        if harness := _HARNESS.get(text_of(event.get("observation")) or ""):
+            self.dropped[harness] += 1
             return
         call_id = text_of(object_of(event.get("tool_call_metadata")).get("tool_call_id"))
         call_id = call_id or self._waiting.get(str(event.get("cause")))
