@@ -7,11 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import fields
 
 from polars_export.inputs.decoding import Decoded, bad_record, decode_each, from_deeper, reject_oversized
 from polars_export.json_values import describe_value, parse
 from polars_export.messages.flatten import Flattener, outline_columns
 from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.json_text import to_text
 from polars_export.messages.placement import PlacedMessages
 from polars_export.process import pause_gc
 from polars_export.tables.columns import Columns
@@ -71,6 +73,7 @@ class RecordDecoder(Generic[_R]):
     ) -> None:
         self._type = record_type
         self._decode = msgspec.json.Decoder(record_type).decode
+        self._raw_fields = {each.encode_name for each in fields(record_type) if each.type is msgspec.Raw}
         self._understand = understand
         self._is_outline = projection is Projection.SELECTION
         self._flattener = Flattener(projection, sort_arguments=sort_arguments)
@@ -106,6 +109,8 @@ class RecordDecoder(Generic[_R]):
             value = _lenient(data, chunk.json_path(index), error)
         if not isinstance(value, dict):
             raise InvalidRecordError(chunk.json_path(index), "an object", describe_value(value))
+        for name in self._raw_fields & value.keys():
+            value[name] = msgspec.Raw(to_text(value[name], chunk.json_path(index)))
         try:
             return msgspec.convert(value, self._type)
         except msgspec.ValidationError as error:
