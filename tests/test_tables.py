@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import polars_export as pe
+from polars_export.execution import read
 from polars_export.sources import window
 from tests.builders import call, case_result, invocation, result, scored_trace, text, turn, write_document, write_lines
 
@@ -142,6 +143,7 @@ def test_eval_sets_bring_the_prompts() -> None:
 
 def test_batches_are_arrow_tables_that_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(read, "_BATCH_BYTES", 50_000)
     sources = sorted(SAMPLE.iterdir())[:2]
     batches = list(pe.iter_batches(sources))
     assert len(batches) > 20

@@ -16,6 +16,7 @@ from polars_export.inputs.registry import check_input
 from polars_export.prompts.side_inputs import load_prompts
 from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
+from polars_export.sources.window import CHUNK_BYTES
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from polars_export.inputs.read_options import ReadOptions
     from polars_export.sources.chunk import Chunk
     from polars_export.sources.find import Sources
+
+_BATCH_BYTES = 4 * CHUNK_BYTES
+"""Of the sources: tables are cheap to make of many traces, and a source of small files has few in each chunk."""
 
 __all__ = ["Batch", "iter_batches", "read", "read_traces", "read_turns"]
 
@@ -101,16 +105,26 @@ def _full_tables(sources: Sources, options: InputOptions | None, prompts: Source
     decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     sources = as_list(sources)
     side_inputs = load_prompts(sources, [*options.prompts, *as_list(prompts, "prompts")], options.tools)
-    traces_read = skipped = 0
+    traces_read = skipped = size = 0
+
+    def build() -> Tables:
+        tables = builder.build(first_trace=traces_read)
+        return side_inputs.attach(tables) if side_inputs else tables
+
     for match, chunk in _chunks(sources, read_options(options)):
         decoded = decoders.of(match).decode(chunk)
         if not options.skips:
             raise_first(decoded)
         skipped += len(decoded.rejected)
         builder.add(decoded.columns)
-        tables = builder.build(first_trace=traces_read)
+        size += len(chunk.data)
+        if size >= _BATCH_BYTES:
+            yield (tables := build())
+            traces_read += len(tables)
+            size = 0
+    if len(builder):
+        yield (tables := build())
         traces_read += len(tables)
-        yield side_inputs.attach(tables) if side_inputs else tables
     if skipped:
         warnings.warn(f"{skipped} invalid records were skipped; {traces_read} traces were read", stacklevel=4)
 

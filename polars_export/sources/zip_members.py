@@ -28,6 +28,7 @@ __all__ = ["ZipMembers", "is_archive", "member_names"]
 _MAGIC = b"PK\x03\x04"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the magic, and the lengths of the name and of what stands behind it
 _ENCRYPTED = 0x1
+_ZSTD = 93
 _PIECE_BYTES = 1 << 20
 _NO_LIMIT = 2**62  # of what was read before
 _MOST_HELD = 64 << 20
@@ -233,13 +234,13 @@ class _Opened:
             raise self.damaged("it does not begin where the directory says")
         _, name, extra = _LOCAL_HEADER.unpack(header)
         file.seek(name + extra, 1)
-        stored = _Range(self, file)
+        self._stored = stored = _Range(self, file)
         match member.method:
             case zipfile.ZIP_STORED:
                 self._read = stored.read
             case zipfile.ZIP_DEFLATED:
                 self._read = _Inflated(stored).read
-            case 93:
+            case 93:  # zstd
                 import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
 
                 self._read = pa.CompressedInputStream(pa.PythonFile(stored, "r"), "zstd").read
@@ -247,17 +248,28 @@ class _Opened:
                 raise SourceError(source, f"{member.name}: compression method {method} is not read")
 
     def read(self) -> bytes:
-        """Return all of it.
+        """Return all of it, at once.
 
         Raises:
             SourceError: The member is damaged.
         """
-        data = bytearray()
-        while piece := self._piece(_PIECE_BYTES):
-            data += piece
+        stored = self._stored.read(self.member.stored) if self.member.stored else b""
+        try:
+            data = self._decompressed(stored)
+        except (zlib.error, OSError, ValueError) as error:
+            raise self.damaged(str(error)) from None
         if len(data) != self.member.size:
             raise self.damaged(f"expected {self.member.size:,} bytes, found {len(data):,}")
-        return bytes(data)
+        return data
+
+    def _decompressed(self, stored: bytes) -> bytes:
+        if self.member.method == zipfile.ZIP_DEFLATED:
+            return zlib.decompress(stored, -zlib.MAX_WBITS, bufsize=max(self.member.size, 1))
+        if self.member.method == _ZSTD:
+            import pyarrow as pa  # noqa: PLC0415 - a process that only hands out work need not wait for it
+
+            return bytes(pa.decompress(stored, self.member.size, "zstd", asbytes=True))
+        return stored
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill a buffer as far as the member goes; return the number of bytes, 0 at the end.

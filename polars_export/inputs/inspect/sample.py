@@ -6,17 +6,17 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Raw, Struct
 
+from polars_export.inputs.inspect.attachments import attached
 from polars_export.inputs.inspect.scores import metrics_of_scores
+from polars_export.inputs.inspect.tools import tools_of
 from polars_export.inputs.side_files import stem_of
 from polars_export.json_values import describe_value, parse
 from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.normalise import normalise
 from polars_export.messages.records import Trace
 from polars_export.messages.scores import ODD_SCORES
-from polars_export.messages.tool_schemas import tool_schemas
 from polars_export.messages.values import name_of, object_of, text_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "Sample", "understand"]
 
-_ATTACHMENT = "attachment://"
 _CRASHED = {"error", "cancelled"}
 
 
@@ -43,16 +42,6 @@ class Sample(Struct, gc=False):
 
 KEYS = frozenset(Sample.__struct_fields__)
 """The keys of a sample that are needed."""
-
-
-class Event(Struct, gc=False):
-    """What is needed of an event."""
-
-    event: Any = None
-    tools: Any = None
-
-
-_decode_events = msgspec.json.Decoder(list[Event] | None).decode
 
 
 def understand(record: Sample, place: RecordPlace, *, with_tools: bool) -> Trace:
@@ -87,7 +76,7 @@ def understand(record: Sample, place: RecordPlace, *, with_tools: bool) -> Trace
         if item.get("role") == "assistant" and item.get("source") == "input"
     }
     if with_tools:
-        trace.tools = _tools(record, attachments, f"{place.path}.events")
+        trace.tools = tools_of(bytes(record.events), attachments, f"{place.path}.events")
     status = text_of(header.get("status"))
     crashed = f"the log's status is {status}" if status in _CRASHED and not record.scores else None
     trace.error = text_of(object_of(record.error).get("message")) or crashed
@@ -125,7 +114,7 @@ def _call(call: Json) -> Json:
 def _content(content: Json, attachments: dict[str, Json], dropped_kinds: Counter[str]) -> Json:
     """Return a content with attached texts in their places, and reasoning as other recorders spell it."""
     if isinstance(content, str):
-        return _attached(content, attachments)
+        return attached(content, attachments)
     if not isinstance(content, list):
         return content
     parts: list[Json] = []
@@ -138,36 +127,7 @@ def _content(content: Json, attachments: dict[str, Json], dropped_kinds: Counter
             else:
                 parts.append({"type": "thinking", "thinking": part.get("reasoning")})
         elif isinstance(part.get("text"), str):
-            parts.append(part | {"text": _attached(part["text"], attachments)})
+            parts.append(part | {"text": attached(part["text"], attachments)})
         else:
             parts.append(part)
     return parts
-
-
-def _attached(text: str, attachments: dict[str, Json]) -> str:
-    """Return the text that an attachment stands for."""
-    if not text.startswith(_ATTACHMENT):
-        return text
-    attached = attachments.get(text.removeprefix(_ATTACHMENT))
-    return attached if isinstance(attached, str) else text
-
-
-def _tools(record: Sample, attachments: dict[str, Json], path: str) -> list[str] | None:
-    """Return the tools of the first call of the model that had any."""
-    try:
-        events = _decode_events(record.events) or []
-    except (msgspec.MsgspecError, RecursionError):
-        return None  # NaN inside, or damaged: what the conversation needs was read
-    tools = next((event.tools for event in events if event.event == "model" and event.tools), None)
-    return tool_schemas(_resolved(tools, attachments), path)
-
-
-def _resolved(value: Json, attachments: dict[str, Json]) -> Json:
-    """Return a value with the texts that stand as attachments."""
-    if isinstance(value, str):
-        return _attached(value, attachments)
-    if isinstance(value, list):
-        return [_resolved(item, attachments) for item in value]
-    if isinstance(value, dict):
-        return {key: _resolved(item, attachments) for key, item in value.items() if item is not None}
-    return value
