@@ -47,7 +47,11 @@ ROOMS: dict[str, set[str]] = {
     "reporter": {"choices", "errors", "execution", "inputs", "options"},
     "terminal": {"execution", "report"},
     "cli_options": {"choices", "options", "targets"},
-    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "terminal"},
+    "show": {
+        "choices", "errors", "inputs", "json_values", "option_values", "prompts", "sources", "tables",
+        "tables.projection",
+    },
+    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "show", "terminal"},
     "__main__": {"cli"},
 }  # fmt: skip
 FILES = {"pathlib", "io", "glob", "shutil", "tempfile"}

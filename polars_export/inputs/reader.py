@@ -73,10 +73,20 @@ class SourceReader:
         if segment.searched:
             raise_if_stream(segment.path)
         with ByteStream(segment.path, start, self._spool) as stream:
-            for chunk in self._chunks_of(Window(stream, self._limits.max_record_bytes)):
+            for match, chunk in self.chunks_of(Window(stream, self._limits.max_record_bytes)):
                 self.bytes_read = min(stream.file_position() - start, segment.size)
-                yield cast("Match", self._match), chunk
+                yield match, chunk
         self.bytes_read = segment.size
+
+    def chunks_of(self, window: Window) -> Iterator[tuple[Match, Chunk]]:
+        """Yield what `chunks` does, of a window that the caller has opened at the start of the segment.
+
+        Raises:
+            SourceError: See `chunks`.
+            BadRecordError: See `chunks`.
+        """
+        for chunk in self._chunks_of(window):
+            yield cast("Match", self._match), chunk
 
     def _chunks_of(self, window: Window) -> Iterator[Chunk]:
         segment = self._segment
