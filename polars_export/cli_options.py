@@ -96,6 +96,7 @@ SELECTION = (
     ),
 )
 
+
 def _on_error(skipped: str) -> Callable[[_Command], _Command]:
     """Return the option that says how invalid records are handled; `skipped` says what becomes of those skipped."""
     return click.option(

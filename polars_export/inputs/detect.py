@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from polars_export.json_values import Json
 
-__all__ = ["NoTracesError", "UnknownKindError", "detect"]
+__all__ = ["NoTracesError", "UnknownKindError", "detect", "starts_with_other_object"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
@@ -89,6 +89,24 @@ def detect(window: Window, *, tolerant: bool = False, searched: bool = False) ->
     if tolerant and match.layout and _has_second_line(window) and _first_line(window) is not _FirstLine.BEGINNING:
         return _match_later_line(window) or match
     return match
+
+
+def starts_with_other_object(window: Window) -> bool:
+    """Return whether a source starts with an object whose keys do not say that it is a trace, or holds traces.
+
+    The window, which stands at its start, keeps what it has read: of a document of traces only the beginning.
+    """
+    scan = JsonScan(window)
+    start = _start_of(window)
+    if scan.byte(start) != b"{":
+        return False
+    keys: set[str] = set()
+    with suppress(BadRecordError):
+        for key, _ in islice(scan.keys(start), _MOST_KEYS):
+            keys.add(key)
+            if _match_keys(keys):
+                return False
+    return True
 
 
 def _match_start(window: Window) -> Match:

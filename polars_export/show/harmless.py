@@ -21,7 +21,7 @@ _BREAKS = re.compile(r"[\t\n]")
 
 
 def escape(character: str) -> str:
-    """Return how a character is shown that is harmful or has no place, such as `\\x1b`."""
+    r"""Return how a character is shown that is harmful or has no place, such as `\x1b`."""
     return character.encode("unicode_escape").decode()
 
 

@@ -53,8 +53,7 @@ class Layout:
     def conversation(self, conversation: Conversation, number: int) -> Iterator[Line]:
         """Yield the lines of a conversation."""
         known = ", ".join(one_line(fact) for fact in conversation.facts)
-        place = f" ({one_line(conversation.place)})"
-        heading = f"{conversation.noun} {number}: {known}{place if known else place.lstrip()}"
+        heading = f"{conversation.noun} {number}{f': {known}' if known else ''} ({one_line(conversation.place)})"
         yield from self.heading(heading)
         for section in conversation.sections:
             if section.title is not None:

@@ -60,7 +60,7 @@ class MessageReader:
 
     def _assistant(self, message: Json, text: str, *, is_call: bool) -> Iterable[Entry]:
         reasoning = _text_or_none(message.get("reasoning_content"))
-        calls = [_call(call) for call in message.get("tool_calls") or () if isinstance(call, dict)]
+        calls: Sequence[Call] = [_call(call) for call in message.get("tool_calls") or () if isinstance(call, dict)]
         if is_call and (parsed := _calls_in(text)) is not None:
             reasoning, calls = parsed
             text = ""
@@ -76,8 +76,8 @@ class MessageReader:
     def _part(self, part: Json) -> str:
         if isinstance(part, str):
             return part
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            return part["text"]
+        if isinstance(part, dict) and isinstance(text := part.get("text"), str):
+            return text
         kind = part.get("type") if isinstance(part, dict) else None
         self.not_shown[f"parts of type {kind}" if isinstance(kind, str) else "parts of no type"] += 1
         return ""

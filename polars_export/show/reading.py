@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polars_export.choices import OnError
-from polars_export.errors import BadRecordError, InputError, OptionError, SourceError
+from polars_export.errors import InputError, OptionError, SourceError
 from polars_export.inputs.decoders import Decoders
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import ReadLimits, SourceReader
@@ -33,6 +33,7 @@ from polars_export.tables.projection import Projection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from polars_export.errors import BadRecordError
     from polars_export.inputs.decoding import Decoded
     from polars_export.show.transcript import Conversation
     from polars_export.sources.chunk import Chunk

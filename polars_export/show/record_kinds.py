@@ -56,7 +56,7 @@ def are_messages(value: Json) -> bool:
 
 
 def _holds(value: Json) -> bool:
-    """Return whether the value of a field holds messages: a list of them, one, lists of them, or an object with such."""
+    """Return whether the value of a field holds messages: a list, one, lists of them, or an object with a list."""
     if isinstance(value, dict):
         return _is_message(value) or are_messages(value.get("messages"))
     return are_messages(value) or (isinstance(value, list) and all(are_messages(item) for item in value))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polars_export.errors import BadRecordError, SourceError
+from polars_export.inputs.detect import starts_with_other_object
 from polars_export.json_values import describe_value, parse
 from polars_export.show.from_records import record_at
 from polars_export.show.record_kinds import holds_messages, is_record
@@ -47,6 +48,8 @@ def repository_shards(path: str) -> list[str]:
 
 def starts_with_record(window: Window) -> bool:
     """Return whether a stream of JSON starts with a line that is a record; the window keeps what it has read."""
+    if not starts_with_other_object(window):
+        return False
     while (newline := window.data.find(b"\n", window.start, window.end)) < 0 and len(window) <= window.limit:
         if not window.more():
             break
@@ -124,7 +127,6 @@ def _rows(path: str) -> Iterator[dict[str, Json]]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_ROWS):
-                for row in batch.to_pylist():
-                    yield row
+                yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise SourceError(path, f"damaged Parquet: {' '.join(str(error).split())}") from error

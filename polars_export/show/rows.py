@@ -1,4 +1,4 @@
-"""Break texts into rows that fit a terminal, measured as terminals do: East Asian characters and emoji take two cells."""
+"""Break texts into rows that fit a terminal, measured in cells: East Asian characters and emoji take two."""
 
 from __future__ import annotations
 

@@ -33,9 +33,12 @@ _STYLES = {
 
 
 class Screen(Protocol):
-    """What lines are written to; `width` is that of a terminal in cells, None of anything else."""
+    """What lines are written to; `width` is None where that is no terminal."""
 
-    width: int | None
+    @property
+    def width(self) -> int | None:
+        """Cells of a line."""
+        ...
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write lines, and hand them on at once."""
@@ -60,7 +63,7 @@ def open_screen() -> Iterator[Screen]:
 
 
 class _Plain:
-    width = None
+    width: int | None = None
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

@@ -38,7 +38,7 @@ class Calls:
 
     def result(self, call_id: str | None, text: str, *, is_error: bool = False) -> Entry:
         """Return the entry of a result, which says which of several calls it answers."""
-        number = self._numbers.get(call_id)
+        number = self._numbers.get(call_id or "")
         label = f"result {number}" if number and len(self._calls) > 1 else "result"
         return Entry(Kind.RESULT, labelled(label, "error" if is_error else None), text)
 
