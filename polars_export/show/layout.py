@@ -94,8 +94,8 @@ class Layout:
         indent = Span(" " * margin)
         for row in rows:
             yield _line(indent, _body(row, entry.kind))
-        if folded.rest is not None:
-            yield indent, Span(folded.rest, NOTE)
+        for row in fold(folded.rest, width, None).rows if folded.rest else ():
+            yield indent, Span(row, NOTE)
 
 
 def _body(text: str, kind: Kind) -> Span:
