@@ -63,9 +63,9 @@ def test_a_trace_is_shown_with_all_that_is_known_of_it(tmp_path: Path, capfd: py
         "               x = 1",
         "               y = 2",
         "error:     overloaded",
+        "result 2 (error): second",
         "result 1:  first",
         "           of two",
-        "result 2 (error): second",
         "assistant: Done.",
         "final:     All.",
         "not shown: 1 images, 1 unknown blocks, 1 results that answer no call",
@@ -319,4 +319,5 @@ def test_every_text_of_a_short_conversation_is_shown(
             f"result:    {found}",
         ):
             assert f"\n{expected}\n" in out
-    assert f": {final}\n" in out
+    spoken = "assistant: " if final == said[-1][0] else "final:     "
+    assert f"\n{spoken}{final}\n" in out
