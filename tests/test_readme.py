@@ -56,9 +56,10 @@ def test_the_example_of_show_is_what_the_command_prints(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_examples()
-    command = re.search(r"`polars-export (show runs\.jsonl .*?)`", README)
-    assert command
-    assert main(shlex.split(command[1])) == 0
+    for pattern in (r"export runs\.jsonl .*?", r"show train\.jsonl"):
+        command = re.search(f"`polars-export ({pattern})`", README)
+        assert command
+        assert main(shlex.split(command[1])) == 0
     assert capfd.readouterr().out == block("example: show")
 
 

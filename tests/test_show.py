@@ -75,7 +75,7 @@ def test_a_trace_is_shown_with_all_that_is_known_of_it(tmp_path: Path, capfd: py
 
 
 def test_context_runs_names_and_missing_scores_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    record = {"input": {"messages": [{"role": "user", "content": "Hi.", "name": "mia"}]}}
+    record: dict[str, Any] = {"input": {"messages": [{"role": "user", "content": "Hi.", "name": "mia"}]}}
     record |= {
         "preferred_output": [{"role": "assistant", "content": "An example.", "weight": 0}],
         "non_preferred_output": [{"role": "assistant", "content": [{"type": "image_url"}, text("No.")]}],
