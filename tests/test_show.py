@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 
 from polars_export.cli import main
 from polars_export.show.command import ShowOptions, show
+from polars_export.show.from_records import record_at
+from polars_export.show.layout import Layout
+from polars_export.show.record_kinds import MESSAGE_FIELDS, holds_messages, is_record
 from polars_export.targets import targets
 from tests.builders import call, case_result, metric, result, scored_trace, text, turn, write_document, write_lines
+from tests.strategies import JSON
 from tests.test_readme import CELLS, RECORDS, write_examples
 
 SAMPLE = Path(__file__).parents[1] / "data"
@@ -321,3 +325,25 @@ def test_every_text_of_a_short_conversation_is_shown(
             assert f"\n{expected}\n" in out
     spoken = "assistant: " if final == said[-1][0] else "final:     "
     assert f"\n{spoken}{final}\n" in out
+
+
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant", "tool", "function_call", "odd"])},
+        optional=dict.fromkeys(
+            ("content", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content", "from"), JSON
+        )
+        | {"tool_calls": st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "function", "name"), JSON)))},
+    ),
+    max_size=3,
+)
+RECORD_FIELDS = [
+    *MESSAGE_FIELDS, "tools", "metadata", "rewards", "label", "system", "margin", "case_id", "odd\n",
+]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(RECORD_FIELDS), st.one_of(JSON, MESSAGES, st.lists(MESSAGES, max_size=2))))
+def test_whatever_a_record_holds_it_is_shown(record: dict[str, Any]) -> None:
+    lines = list(Layout(width=60).conversation(record_at(record, "f:1"), 1))
+    assert "record 1" in lines[1][0].text
+    assert is_record(record) <= holds_messages(record)
