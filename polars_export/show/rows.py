@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "cell_width", "unwrapped_rows", "wrapped_rows"]
 
-PIECE = 100
+_PIECE = 100
 """Characters of a row where nothing is wrapped: only what is folded is counted by them."""
 
 _TAB = "    "
@@ -56,8 +56,8 @@ def cell_width(text: str) -> int:
 def unwrapped_rows(text: str) -> Iterator[Row]:
     """Yield the lines of a text, a long one in pieces, whatever the terminal's width."""
     for start, end in _lines(text):
-        for at in range(start, max(end, start + 1), PIECE):
-            stop = min(at + PIECE, end)
+        for at in range(start, max(end, start + 1), _PIECE):
+            stop = min(at + _PIECE, end)
             yield Row(harmless(text[at:stop]), stop, continues=at > start)
 
 
