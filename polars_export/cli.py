@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from polars_export import __version__
-from polars_export.cli_options import INPUT, OUTPUT, RECORDS, RUN, SELECTION, add_options
+from polars_export.cli_options import INPUT, OUTPUT, RECORDS, RUN, SELECTION, SHOW, add_options
 from polars_export.errors import ExportError
+from polars_export.input_options import InputOptions
 from polars_export.options import ExportOptions
-from polars_export.process import STOP_SIGNALS, end, without_numpy
+from polars_export.process import STOP_SIGNALS, end, preserve_sigint, without_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,29 @@ def export_command(
     summary(report)
 
 
+@cli.command("show", epilog=_EPILOG)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@add_options(SHOW)
+def show_command(
+    *,
+    sources: tuple[str, ...],
+    limit: int,
+    full: bool,
+    **options: Any,  # noqa: ANN401 - those of `InputOptions`
+) -> None:
+    """Show conversations as a person reads them.
+
+    SOURCE is what export reads, or what it wrote: a dataset directory, or a .jsonl or .parquet file of records.
+    """
+    try:
+        with preserve_sigint():
+            from polars_export.show.command import ShowOptions, show  # noqa: PLC0415 - loads Polars, as above
+
+        show(sources, ShowOptions(InputOptions(**options), limit=limit, full=full))
+    except _Interrupted:
+        raise _Interrupted("interrupted") from None
+
+
 def run() -> NoReturn:
     """Run the command line as the whole of a process, and end the process."""
     without_numpy()
@@ -93,8 +117,8 @@ def _status_of(arguments: Sequence[str] | None) -> int:
         return _USAGE
     except click.ClickException as error:
         return _print_error(" ".join(error.format_message().split()), _USAGE)
-    except _Interrupted:
-        return _print_error("interrupted; the previous output is unchanged", _INTERRUPTED)
+    except _Interrupted as error:
+        return _print_error(str(error) or "interrupted; the previous output is unchanged", _INTERRUPTED)
     except ExportError as error:
         return _print_error(str(error), error.exit_status)
     return status if isinstance(status, int) else 0

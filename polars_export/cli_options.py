@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "add_options"]
+__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "SHOW", "add_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -97,7 +97,19 @@ SELECTION = (
     ),
 )
 
-INPUT = (
+
+def _on_error(skipped: str) -> Callable[[_Command], _Command]:
+    """Return the option that says how invalid records are handled; `skipped` says what becomes of those skipped."""
+    return click.option(
+        "--on-error",
+        type=_choice(OnError),
+        default="fail",
+        show_default=True,
+        help=f"How to handle invalid records: fail stops the command; skip {skipped}.",
+    )
+
+
+_PROMPTS_AND_TOOLS = (
     click.option(
         "--input",
         metavar="NAME",
@@ -116,6 +128,19 @@ INPUT = (
         help="Eval sets with the prompts of the cases; may be given several times.",
     ),
     click.option("--tools", metavar="FILE", help="Function schemas of the tools that the agent could call."),
+)
+
+_MAX_RECORD_SIZE = click.option(
+    "--max-record-size",
+    "max_record_bytes",
+    default="256MB",
+    show_default=True,
+    metavar="SIZE",
+    help="Maximum size of a record; a larger one is invalid.",
+)
+
+INPUT = (
+    *_PROMPTS_AND_TOOLS,
     click.option(
         "--missing-prompt",
         type=_choice(MissingPrompt),
@@ -123,22 +148,23 @@ INPUT = (
         show_default=True,
         help="How to handle traces without a user's message.",
     ),
+    _on_error("counts them and writes them to rejects.jsonl beside the output"),
+    _MAX_RECORD_SIZE,
+)
+
+SHOW = (
     click.option(
-        "--on-error",
-        type=_choice(OnError),
-        default="fail",
+        "--limit",
+        type=click.IntRange(min=1),
+        default=10,
         show_default=True,
-        help="How to handle invalid records: fail stops the export; skip counts them and writes them to rejects.jsonl "
-        "beside the output.",
+        metavar="N",
+        help="Number of conversations to show.",
     ),
-    click.option(
-        "--max-record-size",
-        "max_record_bytes",
-        default="256MB",
-        show_default=True,
-        metavar="SIZE",
-        help="Maximum size of a record; a larger one is invalid.",
-    ),
+    click.option("--full", is_flag=True, help="Show long texts whole, such as results of tools."),
+    *_PROMPTS_AND_TOOLS,
+    _on_error("counts them"),
+    _MAX_RECORD_SIZE,
 )
 
 OUTPUT = (

@@ -54,7 +54,13 @@ ROOMS: dict[str, set[str]] = {
     "reporter": {"choices", "errors", "execution", "inputs", "options"},
     "terminal": {"execution", "report"},
     "cli_options": {"choices", "inputs", "options", "targets"},
-    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "terminal"},
+    "show": {
+        "errors", "execution", "input_options", "inputs", "json_values", "prompts", "sources", "tables",
+        "tables.projection",
+    },
+    "cli": {
+        "__init__", "cli_options", "errors", "execution", "input_options", "options", "process", "show", "terminal",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 FILES = {"pathlib", "io", "glob", "shutil", "tempfile"}

@@ -51,6 +51,18 @@ def test_the_example_record_is_what_the_command_writes(tmp_path: Path, monkeypat
     assert written == "".join(line.removeprefix(" ") for line in wrapped.splitlines()) + "\n"
 
 
+def test_the_example_of_show_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_examples()
+    for pattern in (r"export runs\.jsonl .*?", r"show train\.jsonl"):
+        command = re.search(f"`polars-export ({pattern})`", README)
+        assert command
+        assert main(shlex.split(command[1])) == 0
+    assert capfd.readouterr().out == block("example: show")
+
+
 def test_the_readme_is_short() -> None:
     assert README.count("\n") <= MOST_LINES
 
@@ -115,14 +127,14 @@ def test_the_commands_are_single_lines(mark: str) -> None:
 
 
 def test_every_option_and_format_is_in_the_tables() -> None:
-    export = cli.commands["export"]
-    options = [name for parameter in export.params for name in parameter.opts if name.startswith("--")]
+    parameters = [parameter for command in cli.commands.values() for parameter in command.params]
+    options = [name for parameter in parameters for name in parameter.opts if name.startswith("--")]
     assert [name for name in options if f"`{name}" not in README] == []
     assert [name for name in format_names() if f"| `{name}` |" not in README] == []
 
 
 def test_the_rooms_of_the_house_exist() -> None:
-    section = README.split("## Where to look in the code")[1].split("## ")[0]
+    section = (ROOT / "polars_export/README.md").read_text(encoding="utf-8").split("## ")[0]
     rows = re.findall(r"^\| (`.+?) \| (.*) \|$", section, re.MULTILINE)
     rooms = [(room, known) for named, known in rows for room in re.findall(r"`([a-z]+(?:\.py|/))`", named)]
     assert [room for room, _ in rooms if not (ROOT / "polars_export" / room).exists()] == []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from polars_export.inputs.read_options import ReadOptions
 
-__all__ = ["NoTracesError", "UnknownKindError", "detect"]
+__all__ = ["NoTracesError", "UnknownKindError", "detect", "starts_with_other_object"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
@@ -88,6 +88,24 @@ def detect(window: Window, options: ReadOptions = DEFAULT, *, searched: bool = F
     if tolerant and match.layout and match.layout.is_stream and is_lines:
         return _match_later_line(window, asked) or match
     return match
+
+
+def starts_with_other_object(window: Window) -> bool:
+    """Return whether a source starts with an object whose keys do not say that it is a trace, or holds traces.
+
+    The window, which stands at its start, keeps what it has read: of a document of traces only the beginning.
+    """
+    scan, asked = JsonScan(window), Recognisers(DEFAULT)
+    start = _start_of(window)
+    if scan.byte(start) != b"{":
+        return False
+    keys: set[str] = set()
+    with suppress(BadRecordError):
+        for key, _ in islice(scan.keys(start), _MOST_KEYS):
+            keys.add(key)
+            if asked.keys(keys):
+                return False
+    return True
 
 
 def _problem(error: BadRecordError | UnknownKindError) -> str:

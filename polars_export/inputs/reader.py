@@ -66,16 +66,25 @@ class SourceReader:
         segment = self._segment
         start = max(segment.start - 1, 0)  # one byte earlier: a line may begin exactly at the start
         with ByteStream(segment.path, start, self._spool) as stream:
-            window = Window(stream, self._options.max_record_bytes)
-            if not segment.start and not self._recognise(window):
-                return
-            match = cast("Match", self._match)
-            if match.layout and not match.layout.is_stream:
-                yield from self._units(match, segment.path)
-                return
-            for chunk in self._chunks_of(window, match):
+            for match, chunk in self.chunks_of(Window(stream, self._options.max_record_bytes)):
                 self.bytes_read = min(stream.file_position() - start, segment.size)
                 yield match, chunk
+
+    def chunks_of(self, window: Window) -> Iterator[tuple[Match, Chunk]]:
+        """Yield what `chunks` does, of a window that the caller has opened at the start of the segment.
+
+        Raises:
+            SourceError: See `chunks`.
+            BadRecordError: See `chunks`.
+        """
+        if not self._segment.start and not self._recognise(window):
+            return
+        match = cast("Match", self._match)
+        if match.layout and not match.layout.is_stream:
+            yield from self._units(match, self._segment.path)
+            return
+        for chunk in self._chunks_of(window, match):
+            yield match, chunk
 
     def _recognise(self, window: Window) -> bool:
         """Find out what the source is; return whether it is read."""
