@@ -1,0 +1,91 @@
+"""Traces of every recorder, exported for TRL, train; the files are real."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.test_trl import Trl
+from tests.inputs.real_files import real_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Export, Foreign, Load
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("default")]
+
+KINDS = {
+    "message-rows": "tau_bench/gpt-4o-airline.part.json",
+    "inspect": "inspect/security-guide.eval",
+    "inspect-json": "inspect/browser.json",
+    "tau2": "tau2/airline.part.json",
+    "tau2-telecom": "tau2/telecom.part.json",
+    "nemo-gym": "nemo_gym/workplace_assistant.jsonl",
+    "nemo-gym-reasoning": "nemo_gym/calendar.jsonl",
+    "swe-agent": "swe_smith/pydantic__pydantic.acb0f10f.pr_8316.traj",
+    "openhands": "openhands/output.jsonl",
+}
+SCORED = ["message-rows", "inspect", "tau2", "nemo-gym"]
+FEW = 4  # rows that are enough where each is slow
+LONGEST = 2_000  # characters of a message in training: nothing is learned from more here
+
+
+@pytest.fixture(scope="module")
+def trl(offline: None) -> Trl:  # noqa: ARG001 - the modules read the environment when imported
+    return Trl([json.dumps({"role": "user", "content": "Where is order 7?"})] * 20)
+
+
+def rows_of(kind: str, format_: str, export: Export, load: Load, *options: str) -> Foreign:
+    return load(export(real_file(KINDS[kind]), "trl", format_, "--missing-prompt", "skip", *options))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_load_and_chat_templates_render_them(kind: str, export: Export, load: Load, trl: Trl) -> None:
+    rows = rows_of(kind, "chatml", export, load)
+    tokenizer = trl.tokenizer("qwen3")
+    assert len(rows) > 0
+    for row in rows.select(range(min(len(rows), FEW))):
+        assert trl.helpers.is_conversational(row)
+        rendered = trl.helpers.apply_chat_template({"messages": row["messages"]}, tokenizer, tools=row["tools"])["text"]
+        assert row["messages"][-1]["role"] == "assistant"
+        assert row["messages"][-1]["content"].strip() in rendered
+        for message in row["messages"]:
+            for call in message["tool_calls"] or []:
+                assert isinstance(call["function"]["arguments"], dict)
+                assert call["function"]["name"] in rendered
+
+
+def shortened(rows: Foreign, *columns: str) -> Foreign:
+    """Cut long texts: a step on a tiny model learns from what is left as well."""
+
+    def cut(row: Foreign) -> Foreign:
+        for column in columns:
+            for message in row[column]:
+                message["content"] = message["content"][:LONGEST]
+            row[column] = row[column][:2] + row[column][-4:]
+        return row
+
+    return rows.select(range(min(len(rows), FEW))).map(cut)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_step_of_sft(kind: str, export: Export, load: Load, trl: Trl, tmp_path: Path) -> None:
+    rows = shortened(rows_of(kind, "chatml", export, load), "messages")
+    check_step(trl.train("SFT", rows, tmp_path, assistant_only_loss=True))
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_one_step_of_kto(kind: str, export: Export, load: Load, trl: Trl, tmp_path: Path) -> None:
+    rows = rows_of(kind, "kto", export, load, "--label-threshold", "0.5")
+    assert set(rows["label"]) <= {True, False}
+    check_step(trl.train("KTO", shortened(rows, "prompt", "completion"), tmp_path))
+
+
+def check_step(trained: Foreign) -> None:
+    step = next(entry for entry in trained.state.log_history if "grad_norm" in entry)
+    assert 0 < step["loss"] < math.inf
+    assert 0 <= step["grad_norm"] < math.inf
