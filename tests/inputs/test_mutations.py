@@ -19,6 +19,7 @@ VALID = {
     "swe-agent": test_swe_agent.VALID,
     "tau2": test_tau2.VALID,
     "verifiers": test_verifiers.VALID,
+    "verifiers' episodes": test_verifiers.VALID_EPISODES,
 }
 FEW = 40
 

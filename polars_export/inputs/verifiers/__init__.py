@@ -1,4 +1,4 @@
-"""Rollouts of verifiers' environments, as evaluations and prime-rl write them: `results.jsonl`."""
+"""Rollouts of verifiers' environments, as evaluations and prime-rl write them: `results.jsonl` and `traces.jsonl`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from polars_export.inputs.dialect import Dialect, Match
 from polars_export.inputs.record_decoder import RecordDecoder
+from polars_export.inputs.verifiers.episode import KEYS, Episode, understand_episode
 from polars_export.inputs.verifiers.rollout import Rollout, understand
+from polars_export.sources.line_elements import LineElements
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -16,19 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["DIALECT"]
 
-_MATCH = Match("verifiers")
+_ROLLOUTS = Match("verifiers")
+_EPISODES = Match("verifiers", LineElements("traces", KEYS))
 
 
 class Verifiers(Dialect):
     """Rollouts of verifiers."""
 
     name = "verifiers"
-    expected = "a rollout of verifiers (`example_id`, `prompt` and `completion`)"
+    expected = "a rollout of verifiers (`example_id`, `prompt` and `completion`) or an episode (`traces` and `task`)"
     markers = (b'"example_id"',)
 
     def matches_keys(self, keys: AbstractSet[str], /) -> Match | None:
-        """Return whether a line is a rollout."""
-        return _MATCH if {"example_id", "prompt", "completion"} <= keys else None
+        """Return whether a line is a rollout, or an episode."""
+        if {"example_id", "prompt", "completion"} <= keys:
+            return _ROLLOUTS
+        return _EPISODES if {"env", "task", "traces"} <= keys else None
 
     def has_own_keys(self, keys: AbstractSet[str], /) -> bool:
         """Return whether broken JSON with these keys is a damaged rollout."""
@@ -38,8 +43,10 @@ class Verifiers(Dialect):
         """Return whether a file describes an evaluation."""
         return path.endswith("metadata.json") and {"env_id", "model"} <= keys
 
-    def decoder(self, _match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
-        """Return what decodes rollouts."""
+    def decoder(self, match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
+        """Return what decodes rollouts, or the traces of episodes."""
+        if match.layout:
+            return RecordDecoder(Episode, understand_episode, projection, sort_arguments=sort_arguments)
         return RecordDecoder(Rollout, understand, projection, sort_arguments=sort_arguments)
 
 
