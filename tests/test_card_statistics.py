@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import polars_export as pe
 from polars_export.pipeline.card_statistics import CardStatistics
+from tests.builders import write_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCORES = st.floats() | st.floats(-2, 2) | st.integers(-30, 30).map(lambda tenths: tenths / 10)
 SEEN = {"score": pl.Float64, "turns": pl.UInt32, "model_id": pl.String}
@@ -84,3 +90,12 @@ def test_the_sample_is_the_first_record_of_all() -> None:
         part.sample = sample
         together.add(part)
     assert together.sample == "first"
+
+
+def test_the_card_counts_traces_without_score_or_model(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]
+    source = write_lines(tmp_path / "rows.jsonl", {"messages": said}, {"messages": said, "score": 0.5, "model": "m"})
+    pe.export(source, tmp_path / "out", pe.ExportOptions("chatml", target="trl"))
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert "Traces without a score: 1." in card
+    assert "- `m`: 1" in card

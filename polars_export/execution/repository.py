@@ -112,6 +112,7 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         examples={reason: example for reason in report.dropped if (example := report.example(reason)) is not None},
         dropped_content=report.dropped_content,
         scores=_histogram(statistics.scores),
+        unscored=statistics.unscored,
         models=dict(statistics.models),
         turns=Turns.of(statistics.turns),
         sample=statistics.sample,

@@ -19,6 +19,7 @@ class CardStatistics:
 
     Attributes:
         scores: Number of traces by the bounds of their score; see `_bounds`.
+        unscored: Number of traces without a score.
         turns: Number of traces by their number of turns.
         models: Number of traces by their model.
         prompts: For each split, where there are two, hashes of its distinct prompts, eight bytes each.
@@ -26,6 +27,7 @@ class CardStatistics:
     """
 
     scores: Counter[tuple[float, float]] = field(default_factory=Counter)
+    unscored: int = 0
     turns: Counter[int] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     prompts: dict[str, set[int]] = field(default_factory=dict)
@@ -33,9 +35,11 @@ class CardStatistics:
 
     def see(self, traces: pl.DataFrame) -> None:
         """Count exported traces: rows with `score`, `turns` and `model_id`."""
-        self.scores.update(map(_bounds, filter(math.isfinite, traces["score"].to_list())))
+        scores = traces["score"].drop_nulls()
+        self.unscored += len(traces) - len(scores)
+        self.scores.update(map(_bounds, filter(math.isfinite, scores.to_list())))
         self.turns.update(traces["turns"].to_list())
-        self.models.update(traces["model_id"].to_list())
+        self.models.update(traces["model_id"].drop_nulls().to_list())
 
     def see_prompts(self, prompts: pl.Series, in_test: pl.Series) -> None:
         """Note the prompts of records, null without one, and whether these are in the test split."""
@@ -47,6 +51,7 @@ class CardStatistics:
     def add(self, other: CardStatistics) -> None:
         """Add what was seen in a later part."""
         self.scores.update(other.scores)
+        self.unscored += other.unscored
         self.turns.update(other.turns)
         self.models.update(other.models)
         for split, known in other.prompts.items():

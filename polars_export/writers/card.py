@@ -80,6 +80,7 @@ class CardFacts:
         examples: A case of one of them, by reason.
         dropped_content: Content that the records could not carry: how many pieces of each kind.
         scores: Bins of the scores of the exported traces, lowest first: from, to, number of traces.
+        unscored: Number of exported traces without a score.
         models: Number of exported traces of each model.
         turns: Turns of the exported traces.
         sample: One record as JSON.
@@ -101,6 +102,7 @@ class CardFacts:
     examples: Mapping[str, str] = field(default_factory=dict)
     dropped_content: Mapping[str, int] = field(default_factory=dict)
     scores: Sequence[tuple[float, float, int]] = ()
+    unscored: int = 0
     models: Mapping[str, int] = field(default_factory=dict)
     turns: Turns | None = None
     sample: str | None = None
@@ -229,6 +231,8 @@ def _content(facts: CardFacts) -> Iterator[str]:
     if any(count for _, _, count in facts.scores):
         yield "Scores of the traces exported:"
         yield "\n".join(["```text", *_histogram(facts.scores), "```"])
+    if facts.unscored:
+        yield f"Traces without a score: {facts.unscored:,}."
 
 
 def _histogram(scores: Sequence[tuple[float, float, int]]) -> list[str]:
