@@ -147,7 +147,7 @@ def _is_scalar(kind: inspect.Type, value: Json) -> bool:
         case inspect.LiteralType():
             fits = value in kind.values
         case _:
-            fits = isinstance(kind, inspect.AnyType)
+            fits = isinstance(kind, inspect.AnyType | inspect.RawType)
     return fits
 
 
