@@ -120,8 +120,16 @@ class RecordParser(Generic[_R]):
         try:
             return msgspec.convert(value, self._type)
         except (msgspec.ValidationError, RecursionError) as error:
-            mismatch = first_mismatch(self._type, value, path)
-            raise InvalidRecordError(*mismatch or (path, "a record", f"something else ({error})")) from None
+            if mismatch := first_mismatch(self._type, value, path):
+                raise InvalidRecordError(*mismatch) from None
+            return self._again(value, path, error)
+
+    def _again(self, value: Json, path: str, error: Exception) -> _R:
+        """Decode what only a text decodes to: a type whose fields keep the text as it is."""
+        try:
+            return self._decode(msgspec.json.encode(value))
+        except (*_UNREADABLE, ValueError, OverflowError):
+            raise InvalidRecordError(path, "a record", f"something else ({error})") from None
 
 
 def parse_lenient(data: bytes | memoryview, path: str, error: Exception | None = None) -> Json:
@@ -138,6 +146,8 @@ def parse_lenient(data: bytes | memoryview, path: str, error: Exception | None =
     with suppress(ValueError):
         return parse(data)
     try:
-        return json.loads(bytes(data))
+        value = json.loads(bytes(data))
+        json.dumps(value, ensure_ascii=False).encode()  # which no half of a surrogate pair survives: no column holds it
     except (ValueError, RecursionError) as second:
         raise InvalidRecordError(path, "valid JSON", f"text that is not ({error or second})") from None
+    return value

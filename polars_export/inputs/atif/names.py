@@ -80,7 +80,7 @@ def belongs_to_trial(path: str, keys: AbstractSet[str]) -> bool:
     """
     folder, name = os.path.split(path)
     if name in _OF_TRIALS:
-        if _has_trajectory(folder) or is_folder(path_in(folder, STEPS)):
+        if _has_trajectory(folder):
             return True
         if _JOB_KEYS[name] <= {key for key in _JOB_KEYS[name] if key in keys}:
             return True
@@ -97,7 +97,8 @@ def belongs_to_trial(path: str, keys: AbstractSet[str]) -> bool:
 
 
 def _has_trajectory(trial: str) -> bool:
-    return any(is_file(path_in(trial, AGENT, name)) for name in _MAIN)
+    """Return whether a folder, if it is that of a trial, holds trajectories: one, or one for each of its steps."""
+    return any(is_file(path_in(trial, AGENT, name)) for name in _MAIN) or is_folder(path_in(trial, STEPS))
 
 
 def _is_trial(folder: str) -> bool:

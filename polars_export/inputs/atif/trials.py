@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from polars_export.errors import SourceError
@@ -17,7 +18,7 @@ from polars_export.sources.side_file import path_in, read_side_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from polars_export.inputs.atif.records import ExceptionInfo, StepResult, VerifierResult
+    from polars_export.inputs.atif.records import ExceptionInfo, StepResult
     from polars_export.json_values import Json
 
 __all__ = ["Trial", "read_file", "trial_of"]
@@ -86,7 +87,7 @@ def trial_of(path: str) -> Trial:
     if not (is_first(name) or is_part(name)):  # of a subagent
         run = trial.run and f"{trial.run}/{name}"
         return trial._replace(run=run)
-    metrics, dropped = _metrics(_verified(result, of_step, step), folder, result_path)
+    metrics, dropped = _metrics(_rewards(result, result_path, of_step, step) or _verifier_file(folder))
     return trial._replace(metrics=metrics, dropped=dropped)
 
 
@@ -102,10 +103,17 @@ def read_file(path: str) -> bytes | None:
         raise InvalidRecordError(path, "a file that can be read", f"none ({error.problem})") from None
 
 
-def _verified(result: TrialResult, of_step: StepResult | None, step: str) -> VerifierResult | None:
+def _rewards(
+    result: TrialResult, path: str, of_step: StepResult | None, step: str
+) -> tuple[dict[str, Json], str] | None:
+    """Return the rewards that a result names, with their path; None where the verifier gave none."""
     if step:
-        return of_step.verifier_result if of_step else None
-    return result.verifier_result
+        verified, where = of_step.verifier_result if of_step else None, f"step_results[{step}].verifier_result"
+    else:
+        verified, where = result.verifier_result, "verifier_result"
+    if verified is None or verified.rewards is None:
+        return None
+    return verified.rewards, f"{path}: $.{where}.rewards"
 
 
 def _error(exception: ExceptionInfo | None) -> str | None:
@@ -115,21 +123,16 @@ def _error(exception: ExceptionInfo | None) -> str | None:
     return ": ".join(parts) or "unknown"
 
 
-def _metrics(
-    verified: VerifierResult | None, folder: str, result_path: str
-) -> tuple[list[tuple[str, float]], dict[str, int]]:
-    """Return the rewards of the result or, where it has none, of the verifier's own file."""
-    if verified and verified.rewards is not None:
-        rewards, path = verified.rewards, result_path
-    else:
-        rewards, path = _verifier_file(folder)
+def _metrics(given: tuple[dict[str, Json], str]) -> tuple[list[tuple[str, float]], dict[str, int]]:
+    """Return the rewards that are numbers, and how many are not."""
+    rewards, path = given
     found: list[tuple[str, float]] = []
     for name, value in rewards.items():
-        if isinstance(value, int | float | None):
+        if not isinstance(value, int | float | None):
+            raise InvalidRecordError(f"{path}.{name}", "a number or null", describe_value(value))
+        with suppress(OverflowError):  # an integer of more than 300 digits
             if value is not None and math.isfinite(value):
                 found.append((name, float(value)))
-        else:
-            raise InvalidRecordError(f"{path}: $…{name}", "a number or null", describe_value(value))
     lost = len(rewards) - len(found)
     return found, {_NO_NUMBERS: lost} if lost else {}
 
@@ -140,7 +143,7 @@ def _verifier_file(folder: str) -> tuple[dict[str, Json], str]:
         value = parse_lenient(data, f"{path}: $")
         if not isinstance(value, dict):
             raise InvalidRecordError(f"{path}: $", "an object of numbers", describe_value(value))
-        return value, path
+        return value, f"{path}: $"
     path = path_in(folder, "verifier", "reward.txt")
     if data := read_file(path):
         text = data.decode("utf-8", "replace").strip()
