@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from polars_export.inputs.registry import dialects
 from polars_export.sources.find import Search, as_list, find_files
+from polars_export.sources.side_file import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -38,10 +38,10 @@ def find_sources(sources: Sources) -> list[FoundFile]:
         SourceError: A source does not exist, a glob matches nothing, or a directory holds no file of a known ending.
     """
     found = [file for source in as_list(sources) for file in find_files(source, _SEARCH)]
-    paths = {os.path.normpath(file.path) for file in found}
+    paths = {absolute(file.path) for file in found}
     return [file._replace(searched=True) if _is_continuation(file.path, paths) else file for file in found]
 
 
 def _is_continuation(path: str, paths: AbstractSet[str]) -> bool:
     firsts = (dialect.continued_by(path) for dialect in dialects().values())
-    return any(first is not None and os.path.normpath(first) in paths for first in firsts)
+    return any(first is not None and absolute(first) in paths for first in firsts)

@@ -9,12 +9,17 @@ from polars_export.sources.store import FileKind, as_source_error, store_for
 from polars_export.sources.stream import ByteStream
 from polars_export.sources.window import MAX_RECORD_BYTES, Window
 
-__all__ = ["file_names", "is_file", "is_folder", "path_in", "read_side_file"]
+__all__ = ["absolute", "is_file", "is_folder", "path_in", "read_side_file"]
 
 
 def path_in(folder: str, *names: str) -> str:
     """Return the path of something in a folder."""
     return os.path.join(folder, *names)  # noqa: PTH118 - as many as sources, in any store
+
+
+def absolute(path: str) -> str:
+    """Return a path with all folders that lead to it; a URL has them."""
+    return path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - links stay
 
 
 def is_file(path: str) -> bool:
@@ -32,16 +37,6 @@ def _kind_of(path: str) -> FileKind | None:
         return store_for(path).status(path).kind
     except (OSError, ValueError):
         return None
-
-
-def file_names(folder: str) -> list[str]:
-    """Return the names of the files in a folder, sorted.
-
-    Raises:
-        SourceError: It cannot be read.
-    """
-    with as_source_error(folder):
-        return sorted(store_for(folder).list(folder or os.curdir).files)
 
 
 def read_side_file(path: str, limit: int = MAX_RECORD_BYTES) -> bytes | None:

@@ -83,12 +83,17 @@ def test_a_later_part_without_the_first_is_read_alone_in_a_search(tmp_path: Path
     assert len(pe.read(folder).traces) == 2
 
 
-def test_a_part_that_is_missing_is_counted(tmp_path: Path) -> None:
+def test_where_a_part_is_missing_that_is_counted_and_what_follows_is_read_alone(tmp_path: Path) -> None:
     folder = continued(tmp_path)
     (folder / "trajectory.cont-1.json").unlink()
     tables = pe.read(folder)
-    assert texts(tables)[-2:] == ["Go on from 2.", "three"]
-    assert dropped(tables)["continuations that are not there"] == 1
+    assert [[of["text"] for of in messages] for messages in read_messages(tables)] == [
+        ["Do it.", "Go on from 2.", "three"],
+        ["Do it.", "one", "$ 1"],
+    ]
+    assert dropped(tables, 1) == {
+        "subagents": 1, "notes about the context": 1, "continuations that are not there": 1
+    }  # fmt: skip
 
 
 def test_parts_may_be_compressed(tmp_path: Path) -> None:

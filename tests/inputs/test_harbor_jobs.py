@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +107,26 @@ def test_the_steps_of_a_trial_are_cases_of_their_own(tmp_path: Path) -> None:
         ("task-a/deploy", "task-a__1", 0.5, None),
         ("task-a/test", "task-a__1", 0.5, "Boom"),
     ]
+
+
+def test_a_trial_is_found_from_inside_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trial(tmp_path) / "agent")
+    assert only(pe.read("trajectory.json"))["run"] == "task-a__1"
+    assert only(pe.read("."))["run"] == "task-a__1"
+    monkeypatch.chdir(tmp_path / "task-a__1")
+    assert only(pe.read("agent/trajectory.json"))["score"] == 1.0
+
+
+def test_names_that_are_no_utf_8_are_escaped(tmp_path: Path) -> None:
+    folder = trial(tmp_path / os.fsdecode(b"\xff"))
+    subagent = write(folder / "agent" / os.fsdecode(b"trajectory.\xfe.json"), asked())
+    assert only(pe.read(subagent))["run"] == "task-a__1/trajectory.\\udcfe.json"
+    (folder / "result.json").write_text("{")
+    with pytest.raises(pe.BadRecordError, match=r"result\.json: \$: expected valid JSON"):
+        pe.read(tmp_path)
+    options = pe.ExportOptions(format="chatml", target="trl", on_error="skip")
+    with pytest.raises(pe.NothingToExportError):
+        pe.export(tmp_path, tmp_path.parent / "out.jsonl", options)
 
 
 def test_a_trajectory_outside_a_job_is_a_case_of_its_own_without_a_score(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polars_export.errors import SourceError
-from polars_export.inputs.atif.names import belongs_to_trial, first_part
+from polars_export.inputs.atif.names import belongs_to_trial, first_part, parent_of
 from polars_export.inputs.atif.records import Trajectory
 from polars_export.inputs.atif.trajectories import VERSION, subagent_files, understand
 from polars_export.inputs.dialect import Dialect, Match
@@ -56,7 +55,7 @@ class Atif(Dialect):
         """Return whether a file continues a trajectory, is that of a subagent, or belongs to a job or a trial."""
         if first_part(path):
             return "schema_version" in keys
-        parent = first_part(path, also_of_others=True)
+        parent = parent_of(path)
         if parent and "schema_version" in keys and _names(parent, path):
             return True
         return belongs_to_trial(path, keys)
@@ -74,7 +73,7 @@ def _names(parent: str, path: str) -> bool:
     """Return whether a trajectory names a file as that of a subagent; one that is damaged names none."""
     try:
         named = subagent_files(parent)
-    except (InvalidRecordError, SourceError):
+    except InvalidRecordError:
         return False
     return path.replace("\\", "/").rpartition("/")[2] in named
 

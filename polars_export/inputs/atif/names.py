@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
-from polars_export.sources.side_file import file_names, is_file, is_folder, path_in
+from polars_export.sources.side_file import absolute, is_file, is_folder, path_in
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-__all__ = ["AGENT", "RESULT", "STEPS", "belongs_to_trial", "continuations", "first_part", "is_first", "is_part"]
+__all__ = [
+    "AGENT",
+    "RESULT",
+    "STEPS",
+    "belongs_to_trial",
+    "continuations",
+    "first_part",
+    "is_first",
+    "is_part",
+    "parent_of",
+]
 
 AGENT, RESULT, STEPS = "agent", "result.json", "steps"
 """Names in the folder of a trial."""
@@ -42,34 +53,39 @@ def is_part(path: str) -> bool:
     return _PART.fullmatch(os.path.split(path)[1]) is not None
 
 
-def first_part(path: str, *, also_of_others: bool = False) -> str | None:
-    """Return the first part of the trajectory of which a file, by its name, is a later one; None if that is not there.
+def first_part(path: str) -> str | None:
+    """Return the first part of the trajectory of which a file, by its name, is a later one.
 
-    Args:
-        path: The file.
-        also_of_others: Whether it may be called as that of a subagent.
+    None if it is none, or if a part between the two is missing.
     """
     folder, name = os.path.split(path)
-    match = (_OTHER if also_of_others else _PART).fullmatch(name)
-    if match is None:
-        return None
-    firsts = (path_in(folder, f"{match['stem']}.json{codec}") for codec in _CODECS)
-    return next((first for first in firsts if is_file(first)), None)
+    match = _PART.fullmatch(name)
+    first = _file_of(folder, match["stem"]) if match else None
+    return first if first and path in continuations(first) else None
 
 
-def continuations(path: str) -> list[tuple[int, str]]:
-    """Return the later parts of the trajectory of which a file is the first, with their numbers, in order.
+def parent_of(path: str) -> str | None:
+    """Return the trajectory of which a file, by its name, may be that of a subagent; None if there is none."""
+    folder, name = os.path.split(path)
+    match = _OTHER.fullmatch(name)
+    return _file_of(folder, match["stem"]) if match else None
 
-    Raises:
-        SourceError: The folder cannot be read.
+
+def continuations(path: str) -> list[str]:
+    """Return the later parts of the trajectory of which a file is the first, in order, up to the first that is missing.
+
+    They are asked for one by one: a folder may hold many trajectories.
     """
     folder, name = os.path.split(path)
     first = _FIRST.fullmatch(name)
-    if first is None:
-        return []
-    matches = [match for other in file_names(folder) if (match := _PART.fullmatch(other))]
-    found = {int(match["number"]): match[0] for match in reversed(matches) if match["stem"] == first["stem"]}
-    return [(number, path_in(folder, found[number])) for number in sorted(found)]
+    parts = (_file_of(folder, f"{first['stem']}.cont-{number}") for number in count(1)) if first else ()
+    return [part for part in takewhile(lambda part: part is not None, parts) if part]
+
+
+def _file_of(folder: str, stem: str) -> str | None:
+    """Return the JSON file of a name, plain or compressed."""
+    paths = (path_in(folder, f"{stem}.json{codec}") for codec in _CODECS)
+    return next((path for path in paths if is_file(path)), None)
 
 
 def belongs_to_trial(path: str, keys: AbstractSet[str]) -> bool:
@@ -78,7 +94,7 @@ def belongs_to_trial(path: str, keys: AbstractSet[str]) -> bool:
     Those of a trial are its results, configuration and locks, what its verifier wrote, its artifacts, and the logs of
     its agent, which its trajectory was made of.
     """
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(absolute(path))
     if name in _OF_TRIALS:
         if _has_trajectory(folder):
             return True

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from polars_export.errors import SourceError
-from polars_export.inputs.atif.names import continuations, is_first
+from polars_export.inputs.atif.names import continuations
 from polars_export.inputs.atif.records import Trajectory
 from polars_export.inputs.atif.steps import message_keys, read_step
 from polars_export.inputs.atif.trials import read_file, trial_of
@@ -93,7 +91,7 @@ def understand(trajectory: Trajectory, place: RecordPlace) -> Trace:
     Raises:
         InvalidRecordError: It, or a file beside it that belongs to it, is not what it should be.
     """
-    later = _continuations(place)
+    later = continuations(place.source) if place.path == "$" else []
     parts = [(trajectory, place.path), *_read_parts(later)]
     conversation = _Conversation()
     for number, (part, path) in enumerate(parts):
@@ -103,8 +101,8 @@ def understand(trajectory: Trajectory, place: RecordPlace) -> Trace:
     conversation.count_without_turns()
     trial = trial_of(place.source)
     conversation.kinds.update(trial.dropped)
-    if missing := _missing(parts[-1][0], [number for number, _ in later]):
-        conversation.kinds["continuations that are not there"] += missing
+    if parts[-1][0].continued_trajectory_ref is not None:
+        conversation.kinds["continuations that are not there"] += 1
     return Trace(
         case_id=place.name if trial.case_id is None else trial.case_id,
         messages=conversation.messages,
@@ -120,26 +118,11 @@ def understand(trajectory: Trajectory, place: RecordPlace) -> Trace:
     )
 
 
-def _read_parts(later: list[tuple[int, str]]) -> Iterator[tuple[Trajectory, str]]:
+def _read_parts(paths: list[str]) -> Iterator[tuple[Trajectory, str]]:
     """Yield the later parts of a trajectory, each with its path in messages."""
-    for _, path in later:
+    for path in paths:
         if (data := read_file(path)) is not None:
             yield _parse(data, f"{path}: $"), f"{path}: $"
-
-
-def _continuations(place: RecordPlace) -> list[tuple[int, str]]:
-    if place.path != "$" or not is_first(place.source):
-        return []
-    try:
-        return continuations(place.source)
-    except SourceError as error:
-        raise InvalidRecordError(error.source, "a folder that can be read", f"none ({error.problem})") from None
-
-
-def _missing(last: Trajectory, numbers: list[int]) -> int:
-    """Return how many continuations are not there: that of the last part, and those between two others."""
-    gaps = sum(later - earlier - 1 for earlier, later in pairwise([0, *numbers]))
-    return max(gaps, 0) + (last.continued_trajectory_ref is not None)
 
 
 def _check_version(trajectory: Trajectory, path: str) -> None:
@@ -168,11 +151,9 @@ def subagent_files(path: str) -> set[str]:
 
     Raises:
         InvalidRecordError: It is not what it should be.
-        SourceError: Its folder cannot be read.
     """
-    paths = [path, *(later for _, later in continuations(path))]
-    parts = [_parse(data, "$") for part in paths if (data := read_file(part)) is not None]
-    named = [ref.get("trajectory_path") for part in parts for ref in _references(part)]
+    parts = _read_parts([path, *continuations(path)])
+    named = [ref.get("trajectory_path") for part, _ in parts for ref in _references(part)]
     return {name.replace("\\", "/").rpartition("/")[2] for name in named if isinstance(name, str)}
 
 

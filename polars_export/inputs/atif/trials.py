@@ -13,7 +13,7 @@ from polars_export.inputs.atif.records import TrialResult
 from polars_export.inputs.record_decoder import RecordParser, parse_lenient
 from polars_export.json_values import describe_value
 from polars_export.messages.invalid_record import InvalidRecordError
-from polars_export.sources.side_file import path_in, read_side_file
+from polars_export.sources.side_file import absolute, path_in, read_side_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def trial_of(path: str) -> Trial:
     Raises:
         InvalidRecordError: A file beside the trajectory cannot be read, or is damaged.
     """
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(absolute(path))
     folder, last = os.path.split(folder)
     if last != AGENT:
         return Trial()
@@ -85,7 +85,7 @@ def trial_of(path: str) -> Trial:
         error=_error(of_step.exception_info if of_step else None) or _error(result.exception_info),
     )
     if not (is_first(name) or is_part(name)):  # of a subagent
-        run = trial.run and f"{trial.run}/{name}"
+        run = trial.run and f"{trial.run}/{name.encode('utf-8', 'backslashreplace').decode()}"
         return trial._replace(run=run)
     metrics, dropped = _metrics(_rewards(result, result_path, of_step, step) or _verifier_file(folder))
     return trial._replace(metrics=metrics, dropped=dropped)
