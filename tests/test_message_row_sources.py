@@ -137,7 +137,10 @@ BAD: dict[str, tuple[Json, str]] = {
     "no object": ({"messages": [ASKED, 3]}, "$.messages[1]: expected an object, found the number 3"),
     "role": (
         {"messages": [ASKED, ASKED, ASKED, {"role": "narrator"}]},
-        f'$.messages[3].role: expected one of {ROLES}, found the string "narrator"',
+        (
+            f"$.messages[3].role: expected one of {ROLES}, or one that is named (--map roles.NAME=ROLE), "
+            'found the string "narrator"'
+        ),
     ),
     "role null": ({"messages": [{"role": None}]}, "$.messages[0].role: expected one of system"),
     "no role": ({"messages": [{"content": ""}]}, "found no such field"),

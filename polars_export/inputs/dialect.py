@@ -50,6 +50,9 @@ class Dialect(ABC):
     markers: ClassVar[tuple[bytes, ...]] = ()
     """Texts of which every record of the dialect that is a line holds one."""
 
+    is_general: ClassVar[bool] = False
+    """Whether sources of other dialects may look like its own."""
+
     def matches_keys(self, _keys: AbstractSet[str], /) -> Match | None:
         """Recognise a source by the first keys of its first object, which may be a line or a document.
 

@@ -38,7 +38,8 @@ def check_input(name: str | None) -> None:
 
 @cache
 def dialects() -> dict[str, Dialect]:
-    """Return the dialects by their names, in the order in which they are asked whether a source is theirs."""
+    """Return the dialects by their names, in the order in which they are asked: those that may be anything last."""
     packages = sorted(found.name for found in pkgutil.iter_modules(folder.__path__) if found.ispkg)
     found: list[Dialect] = [import_module(f"{folder.__name__}.{package}").DIALECT for package in packages]
+    found.sort(key=lambda dialect: dialect.is_general)
     return {dialect.name: dialect for dialect in found}

@@ -28,7 +28,7 @@ def outline_columns(traces: Sequence[Trace], counts: Sequence[MessageCounts]) ->
     return {
         "eval_set_id": [trace.eval_set_id for trace in traces],
         "case_id": [trace.case_id for trace in traces],
-        "recorded_score": [None] * len(traces),
+        "recorded_score": [trace.score for trace in traces],
         "metrics": [len(trace.metrics) for trace in traces],
         "metrics.value": [value for trace in traces for _, value in trace.metrics],
         "final_response": [trace.final_response for trace in traces],

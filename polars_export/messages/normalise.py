@@ -165,7 +165,7 @@ class _Conversation:
 
     def _add_item(self, item: dict[str, Json], path: str) -> None:
         """Add an item of OpenAI's Responses that is no message."""
-        kind = item.get("type")
+        kind = item.get("type") or _kind_of(item)
         match kind:
             case "reasoning":
                 self._add_reasoning(item)
@@ -219,6 +219,13 @@ class _Conversation:
 
     def _count(self, index: int, columns: Iterable[str]) -> None:
         self.dropped += [(index, column) for column in columns]
+
+
+def _kind_of(item: dict[str, Json]) -> str | None:
+    """Return what an item is that does not say its type."""
+    if "output" in item and "call_id" in item:
+        return "function_call_output"
+    return "function_call" if "name" in item and "arguments" in item else None
 
 
 def _calls_of_text(value: Json, path: str) -> list[ToolCall]:

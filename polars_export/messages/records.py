@@ -71,6 +71,7 @@ class Trace(_Part):
         case_id: Its case.
         messages: What was said.
         metrics: What scored it: names and values; none if nothing did.
+        score: The score that the recorder gives; None where it is the mean of the metrics, and without any.
         eval_set_id: The eval set of the case.
         run: What distinguishes the runs of its case.
         verdict: `pass` or `fail`; None if it is not known.
@@ -90,6 +91,7 @@ class Trace(_Part):
     case_id: str
     messages: Sequence[Message]
     metrics: Sequence[tuple[str, float]] = ()
+    score: float | None = None
     eval_set_id: str | None = None
     run: str | None = None
     verdict: Literal["pass", "fail"] | None = None

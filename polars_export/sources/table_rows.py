@@ -32,7 +32,8 @@ __all__ = ["TableRows", "first_row", "is_table"]
 _PARQUET = b"PAR1"
 _IPC_FILE = b"ARROW1"
 _IPC_STREAM = b"\xff\xff\xff\xff"
-_MOST_ROWS = 4096  # of a batch
+_MOST_ROWS = 512  # of a batch, of which Arrow and Polars have a copy each
+_BATCH_BYTES = 4 * CHUNK_BYTES
 
 
 class _Batch(NamedTuple):
@@ -136,6 +137,16 @@ class _Table:
             self._file.close()
             raise
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows a batch has: some megabytes, as far as the file tells."""
+        rows = sum(self.rows)
+        if not (self._parquet and rows):
+            return _MOST_ROWS
+        groups = (self._parquet.metadata.row_group(unit) for unit in range(len(self.rows)))
+        size: int = sum(group.total_byte_size for group in groups)
+        return max(1, min(_MOST_ROWS, _BATCH_BYTES * rows // max(size, 1)))
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -186,7 +197,7 @@ def _batches(path: str, source: str, columns: Sequence[str] | None, start: int, 
     with _as_source_error(source), closing(_Table(path)) as table:
         first = sum(table.rows[:start])
         rows = 64
-        for batch in table.batches(columns, start, end, _MOST_ROWS):
+        for batch in table.batches(columns, start, end, table.rows_at_once):
             at = 0
             while at < batch.num_rows:
                 made = _as_json(source, batch.slice(at, rows), first + at)

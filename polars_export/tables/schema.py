@@ -62,7 +62,12 @@ TRACES: tuple[Column, ...] = (
     Column(
         "score", pl.Float64(), "the score that the source gives, else the mean of the metrics; null without", _SELECTION
     ),
-    Column("metrics", pl.List(_METRIC), "one entry per metric; empty where the source gives a score", _SELECTION),
+    Column(
+        "metrics",
+        pl.List(_METRIC),
+        "one entry per metric; a score that the source gives itself is none of them",
+        _SELECTION,
+    ),
     Column("provider", _TEXT, "provider of the trace's model"),
     Column("model_id", _TEXT, "model of the trace; null where the source names none", _RECORDS),
     Column("thinking_level", _TEXT, "thinking level of the model"),

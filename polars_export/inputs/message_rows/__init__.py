@@ -26,6 +26,7 @@ class MessageRows(Dialect):
     name = "message-rows"
     expected = "a row with one list of messages (objects with `role` or `from`)"
     markers = (b'"role"', b'"from"')
+    is_general = True
 
     def matches_record(self, record: Json, /) -> Match | None:
         """Return whether a row has one list of messages.

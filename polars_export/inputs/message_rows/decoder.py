@@ -24,7 +24,7 @@ from polars_export.inputs.message_rows.python_rows import map_row
 from polars_export.inputs.message_rows.recognise import resolve
 from polars_export.inputs.message_rows.respell import respell
 from polars_export.inputs.message_rows.rows import RowFields, lookup
-from polars_export.json_values import describe_value, parse
+from polars_export.json_values import Mismatch, describe_value, parse
 from polars_export.mapping import show_path
 from polars_export.messages.flatten import Flattener, outline_columns
 from polars_export.messages.invalid_record import InvalidRecordError
@@ -93,7 +93,7 @@ class RowDecoder:
         try:
             return from_deeper(_TO_COLUMNS, lambda: self._typed_or_any(chunk, index))
         except InvalidRecordError as error:
-            raise bad_record(chunk, index, error.mismatch) from None
+            raise bad_record(chunk, index, _with_hint(error.mismatch)) from None
 
     def _typed_or_any(self, chunk: Chunk, index: int) -> Trace:
         try:
@@ -215,6 +215,14 @@ def _resolved(mapping: RowMapping, row: dict[str, Json], path: str) -> RowMappin
         return resolve(mapping, [row])
     except AmbiguousError as error:
         raise InvalidRecordError(path, "a row with messages", f"one that is not understood ({error})") from None
+
+
+def _with_hint(mismatch: Mismatch) -> Mismatch:
+    """Say how a role can be named that nobody knows."""
+    path, expected, found = mismatch
+    if not path.endswith((".role", ".from")) or not found.startswith("the string"):
+        return mismatch
+    return Mismatch(path, f"{expected}, or one that is named (--map roles.NAME=ROLE)", found)
 
 
 def _name_of(chunk: Chunk, index: int) -> str:

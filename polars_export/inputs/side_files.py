@@ -1,0 +1,72 @@
+"""Files beside a source that say more of its traces, such as reports of what was resolved."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from polars_export.json_values import parse
+from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.sources.store import FileKind, store_for
+
+if TYPE_CHECKING:
+    from polars_export.json_values import Json
+
+__all__ = ["json_beside", "resolved_in", "stem_of"]
+
+_LARGEST = 64 << 20  # bytes of a file that is read whole
+
+
+def json_beside(source: str, name: str) -> Json:
+    """Return the value of a JSON file in the folder of a source, or in another named from there; None without it.
+
+    Raises:
+        InvalidRecordError: It cannot be read, is no JSON, or is far too large for what it is.
+    """
+    path = os.path.normpath(os.path.join(os.path.dirname(source), name))  # noqa: PTH118, PTH120 - as many as traces
+    try:
+        status = store_for(path).status(path)
+    except (OSError, ValueError):
+        return None
+    return _read(path, status.size, status.version) if status.kind is FileKind.FILE else None
+
+
+@lru_cache(maxsize=16)
+def _read(path: str, size: int, _version: str) -> Json:
+    if size > _LARGEST:
+        raise InvalidRecordError("$", f"{path} beside it of at most {_LARGEST:,} bytes", f"one of {size:,}")
+    try:
+        with store_for(path).open(path) as file:
+            return parse(file.read())
+    except OSError as error:
+        raise InvalidRecordError("$", f"{path} beside it that can be read", error.strerror or str(error)) from None
+    except ValueError as error:
+        raise InvalidRecordError("$", f"JSON in {path} beside it", f"text that is none ({error})") from None
+
+
+def stem_of(source: str, *endings: str) -> str | None:
+    """Return the name of a source's file without the first of some endings that it has; None for standard input."""
+    name = os.path.basename(source)  # noqa: PTH119 - as above
+    if name == "-":
+        return None
+    ending = next((ending for ending in endings if name.endswith(ending)), "")
+    return name[: len(name) - len(ending)].encode("utf-8", "backslashreplace").decode()
+
+
+def resolved_in(report: Json, instance: str) -> bool | None:
+    """Return whether a report of SWE-bench says that an instance is resolved; None if it does not say so.
+
+    A report is of one instance (`resolved`), of several by their ids, or of a whole run (`resolved_ids` and its like).
+    """
+    if not isinstance(report, dict):
+        return None
+    own = report.get(instance, report)
+    value = own.get("resolved") if isinstance(own, dict) else None
+    if isinstance(value, bool):
+        return value
+    for name in ("resolved_ids", "resolved"):
+        if isinstance(ids := report.get(name), list) and instance in ids:
+            return True
+    others = ("unresolved_ids", "unresolved", "error_ids", "empty_patch_ids", "completed_ids")
+    return False if any(instance in ids for name in others if isinstance(ids := report.get(name), list)) else None

@@ -1,0 +1,231 @@
+"""Trajectories of SWE-agent and of mini-swe-agent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import polars_export as pe
+from polars_export.inputs.registry import dialects
+from tests.inputs.mutations import export_mutations
+from tests.inputs.real_files import real_file
+
+Json = dict[str, Any]
+CALL = {"id": "c1", "type": "function", "index": 0, "function": {"name": "bash", "arguments": '{"command": "ls"}'}}
+HISTORY: list[Json] = [
+    {"role": "system", "content": "You help.", "agent": "main", "message_type": "system_prompt"},
+    {"role": "user", "content": [{"type": "text", "text": "Fix it."}], "agent": "main", "message_type": "observation"},
+    {"role": "assistant", "content": "I look.", "thought": "I look.", "agent": "main", "tool_calls": [CALL]},
+    {"role": "tool", "content": [{"type": "text", "text": "a.py"}], "agent": "main", "tool_call_ids": ["c1"]},
+    {"role": "assistant", "content": "Done.", "thinking_blocks": [{"type": "thinking", "thinking": "Hm."}]},
+]  # fmt: skip
+CONFIG = {"agent": {"model": {"name": "claude"}}, "problem_statement": {"id": "repo__1"}}
+
+
+def trajectory(history: list[Json] = HISTORY, **fields: object) -> Json:
+    info = {"exit_status": "submitted", "model_stats": {}}
+    whole = {"environment": "swe_main", "trajectory": [{"action": "ls"}] * 2, "history": history, "info": info}
+    return whole | {"replay_config": json.dumps(CONFIG)} | fields
+
+
+def write(path: Path, value: object) -> Path:
+    path.write_text(json.dumps(value, indent=2), encoding="utf-8")
+    return path
+
+
+def records(source: Path) -> list[Json]:
+    output = source.with_name("out.jsonl")
+    pe.export(source, output, pe.ExportOptions("chatml", target="trl", missing_prompt="keep"))
+    return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_history_is_the_conversation(tmp_path: Path) -> None:
+    (record,) = records(write(tmp_path / "x.traj", trajectory()))
+    assert record["messages"] == [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "Fix it."},
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "bash", "arguments": {"command": "ls"}}}
+            ],
+        },
+        {"role": "tool", "content": "a.py", "tool_call_id": "c1", "name": "bash"},
+        {"role": "assistant", "content": "Done.", "reasoning_content": "Hm."},
+    ]
+    metadata = record["metadata"]
+    assert (metadata["case_id"], metadata["model_id"], metadata["score"]) == ("repo__1", "claude", None)
+
+
+@pytest.mark.parametrize("config", [CONFIG, json.dumps(CONFIG), None])
+def test_the_configuration_may_be_an_object_a_text_or_absent(config: object, tmp_path: Path) -> None:
+    trace = pe.read(write(tmp_path / "repo__2.traj", trajectory(replay_config=config))).traces.row(0, named=True)
+    assert (trace["case_id"], trace["model_id"]) == (("repo__1", "claude") if config else ("repo__2", None))
+
+
+def test_demonstrations_are_context_and_other_agents_are_counted(tmp_path: Path) -> None:
+    demonstration = [
+        {"role": "user", "content": "Show.", "is_demo": True, "agent": "primary"},
+        {"role": "assistant", "content": "Shown.", "is_demo": True, "agent": "primary"},
+    ]
+    other = {"role": "assistant", "content": "Not mine.", "agent": "secondary"}
+    unmarked = [{key: value for key, value in item.items() if key != "agent"} for item in HISTORY]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory([*demonstration, *unmarked, other])))
+    assert tables.turns["context"].to_list() == [True, False, False]
+    assert tables.traces["dropped"].to_list() == [[{"kind": "messages of other agents", "count": 1}]]
+
+
+def test_a_last_step_that_the_history_lacks_is_read_from_the_trajectory(tmp_path: Path) -> None:
+    steps = [{"action": "ls", "response": "I look."}, {"action": "x", "response": "Done."}, {"response": "submit"}]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory(trajectory=steps)))
+    assert tables.turns["text"].to_list() == ["I look.", "Done.", "submit"]
+
+
+def test_a_history_alone_is_a_trajectory(tmp_path: Path) -> None:
+    tables = pe.read(write(tmp_path / "x.traj", {"history": HISTORY}))
+    assert tables.traces["input"].to_list() == ["swe-agent"]
+    assert tables.turns.height == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        ({"repo__1": {"resolved": True}}, "pass"),
+        ({"repo__1": {"resolved": False}}, "fail"),
+        ({"resolved": True}, "pass"),
+        ({"resolved_ids": ["repo__1"], "unresolved_ids": ["other"]}, "pass"),
+        ({"resolved_ids": ["other"], "unresolved_ids": ["repo__1"]}, "fail"),
+        ({"resolved_ids": ["other"]}, None),
+        (None, None),
+    ],
+)
+def test_the_verdict_stands_in_a_report_beside_it(report: Json | None, verdict: str | None, tmp_path: Path) -> None:
+    source = write(tmp_path / "x.traj", trajectory())
+    if report is not None:
+        write(tmp_path / "report.json", report)
+    trace = pe.read(source).traces.row(0, named=True)
+    assert trace["verdict"] == verdict
+    assert trace["score"] == (None if verdict is None else float(verdict == "pass"))
+
+
+def test_a_damaged_report_is_an_error_that_names_it(tmp_path: Path) -> None:
+    source = write(tmp_path / "x.traj", trajectory())
+    (tmp_path / "report.json").write_text("{", encoding="utf-8")
+    with pytest.raises(pe.BadRecordError, match=r"x\.traj: \$: expected JSON in .*report\.json beside it"):
+        pe.read(source)
+
+
+@pytest.mark.parametrize(
+    ("history", "problem"),
+    [
+        ({}, r"\$\.history: expected an array of messages, found an object"),
+        (["x"], r"\$\.history\[0\]: expected an object"),
+        ([{"role": "robot", "agent": "main"}], r"\$\.history\[0\]\.role: expected one of system"),
+        ([{"role": "user", "content": 3}], r"\$\.history\[0\]\.content: expected a string, an array of parts or null"),
+    ],
+)
+def test_what_is_no_history_is_named(history: Any, problem: str, tmp_path: Path) -> None:  # noqa: ANN401 - anything
+    source = write(tmp_path / "x.traj", trajectory(history))
+    with pytest.raises(pe.BadRecordError, match=problem):
+        pe.read(source)
+
+
+MINI: Json = {
+    "info": {"config": {"model": {"model_name": "gpt"}}, "model_stats": {}, "exit_status": "Submitted"},
+    "messages": [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "Fix it."},
+        {"role": "assistant", "content": "THOUGHT: I look.", "extra": {"response": {}}},
+        {"role": "user", "content": "<returncode>0</returncode>"},
+        {"role": "assistant", "content": "Done."},
+        {"role": "exit", "content": "diff", "extra": {}},
+    ],
+    "trajectory_format": "mini-swe-agent-1.1",
+}
+
+
+@pytest.mark.parametrize("says_format", [True, False])
+def test_a_trajectory_of_mini_swe_agent(says_format: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    value = {key: MINI[key] for key in MINI if says_format or key != "trajectory_format"}
+    (record,) = records(write(tmp_path / "repo__3.traj.json", value))
+    kept = [{key: message[key] for key in ("role", "content")} for message in MINI["messages"][:5]]
+    assert record["messages"] == kept
+    assert record["metadata"] | {"case_id": "repo__3", "model_id": "gpt", "turns": 2} == record["metadata"]
+    (trace,) = pe.read(tmp_path / "repo__3.traj.json").traces.select("input", "error", "dropped").rows()
+    assert trace == ("mini-swe-agent", None, [{"kind": "notes at the end of a run", "count": 1}])
+
+
+def test_calls_and_items_of_responses_in_mini_swe_agent(tmp_path: Path) -> None:
+    item = {"type": "function_call", "call_id": "c2", "name": "bash", "arguments": '{"command": "pwd"}'}
+    messages = [
+        {"role": "user", "content": "Fix it."},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": "a.py", "tool_call_id": "c1"},
+        {"object": "response", "output": [item], "extra": {}},
+        {"type": "function_call_output", "call_id": "c2", "output": "/"},
+        {"role": "assistant", "content": "Done."},
+    ]
+    value = MINI | {"messages": messages, "instance_id": "repo__4"}
+    tables = pe.read(write(tmp_path / "x.json", value))
+    assert tables.traces["case_id"].to_list() == ["repo__4"]
+    assert tables.turns["tool_results"].list.len().to_list() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("x.traj", trajectory()), ("x.json", MINI)])
+def test_mutations_end_in_an_account_or_in_one_line(name: str, value: Json, tmp_path: Path) -> None:
+    export_mutations(json.dumps(value).encode(), tmp_path / name, 300)
+
+
+def test_other_kinds_are_not_taken() -> None:
+    taken = dialects()["swe-agent"].matches_keys({"instance_id", "history", "test_result"})
+    assert taken is None
+    assert dialects()["mini-swe-agent"].matches_keys({"messages", "info"}) is None
+
+
+def as_xml(message: Json) -> str:
+    """Write an assistant's message as the authors of SWE-smith did: its calls as XML behind the text."""
+    text: str = message["content"]
+    for call in message.get("tool_calls", []):
+        function = call["function"]
+        lines = [f"<function={function['name']}>"]
+        for key, value in function["arguments"].items():
+            shown = value if isinstance(value, str) else json.dumps(value)
+            around = "\n" if key in {"file_text", "old_str", "new_str"} else ""
+            lines.append(f"<parameter={key}>{around}{shown}{around}</parameter>")
+        text += "\n\n" + "\n".join([*lines, "</function>"])
+    return text
+
+
+def test_the_messages_are_those_that_the_authors_of_swe_smith_trained_on() -> None:
+    name = "pydantic__pydantic.acb0f10f.pr_8316"
+    lines = real_file("swe_smith/ft_xml_example.jsonl").read_text(encoding="utf-8").splitlines()
+    golden = next(line for line in map(json.loads, lines) if line["instance_id"] == name)
+    source = real_file(f"swe_smith/{name}.traj")
+    pe.read(source)
+    history = json.loads(source.read_text(encoding="utf-8"))["history"]
+    assert len(golden["messages"]) == 45
+    assert len(history) == 46  # the last one is an observation, which is trimmed
+    made = messages_of(source)
+    assert len(made) == 45
+    for place, (mine, theirs) in enumerate(zip(made, golden["messages"], strict=True)):
+        if place == 0:  # theirs has the functions described behind the text
+            assert theirs["content"].startswith(mine["content"])
+        elif mine["role"] == "assistant":
+            assert (theirs["role"], theirs["content"]) == ("assistant", as_xml(mine)), place
+        else:
+            assert (theirs["role"], theirs["content"]) == ("user", mine["content"]), place
+
+
+def messages_of(source: Path) -> list[Json]:
+    import tempfile  # noqa: PLC0415 - the real file lies where nothing is written
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "out.jsonl"
+        pe.export(source, output, pe.ExportOptions("chatml", target="trl"))
+        (line,) = output.read_text(encoding="utf-8").splitlines()
+        messages: list[Json] = json.loads(line)["messages"]
+        return messages
