@@ -109,7 +109,7 @@ class Dialect(ABC):
         """Return whether a file that a search found belongs to a source of the dialect: then it is passed over.
 
         It is asked before anybody recognises the file, so look at the path first: the keys of the file's first object
-        are read when they are asked for.
+        are looked for when they are asked for, and only in what is held of it, a few megabytes.
         """
         return False
 

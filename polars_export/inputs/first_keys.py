@@ -9,7 +9,7 @@ from polars_export.errors import BadRecordError, SourceError
 from polars_export.sources.json_scan import JsonScan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from polars_export.sources.window import Window
 
@@ -17,9 +17,9 @@ __all__ = ["FirstKeys"]
 
 
 class FirstKeys(AbstractSet[str]):
-    """The keys up to the end of the object or to where it is damaged; none of a source that begins with no object.
+    """The keys up to a value that the window holds only a part of, or to damage; none where no object comes first.
 
-    No more is read than it takes to find a key.
+    No more is read for them: what is recognised by its first keys may be gigabytes long.
     """
 
     def __init__(self, window: Window) -> None:
@@ -36,6 +36,10 @@ class FirstKeys(AbstractSet[str]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @classmethod
+    def _from_iterable(cls, it: Iterable[str]) -> AbstractSet[str]:  # type: ignore[override] # what `&` makes
+        return frozenset(it)
+
     def _read_on(self) -> Iterator[str]:
         for key in self._unread:
             if key not in self._found:
@@ -48,7 +52,9 @@ def _keys(window: Window) -> Iterator[str]:
     try:
         start = scan.skip_space(0)
         if scan.byte(start) == b"{":
-            for key, _ in scan.keys(start):
+            for key, value in scan.keys(start):
                 yield key
+                if scan.end_if_held(value) is None:
+                    return
     except (BadRecordError, SourceError):
         return  # who reads it says what is wrong
