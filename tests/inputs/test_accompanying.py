@@ -12,6 +12,7 @@ from polars_export.inputs.message_rows import MessageRows
 from polars_export.sources.stream import ByteStream
 from polars_export.sources.window import CHUNK_BYTES, Window
 from tests.builders import write_lines
+from tests.inputs.trajectories import write
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -98,3 +99,24 @@ def test_no_more_is_read_than_the_window_holds(tmp_path: Path) -> None:
         assert "c" not in found
         assert found & {"a", "c"} == {"a"}
         assert len(window) == CHUNK_BYTES
+
+
+def test_the_report_of_a_run_accompanies_its_trajectories_and_no_other_report_does(tmp_path: Path) -> None:
+    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "thought": "", "action": ""}]
+    for name in ("run/one/one.traj", "flat/two.traj"):
+        write(tmp_path / "in" / name, {"history": history, "trajectory": [], "info": {}})
+    for name in ("run/report.json", "run/preds.json", "flat/report.json", "other/report.json"):
+        write(tmp_path / "in" / name, {"one": {"resolved": True}})
+    write(tmp_path / "in/artifact/report.json", {"schema_version": 1, "cases": []})
+    report = pe.export(tmp_path / "in", tmp_path / "out.jsonl", OPTIONS)
+    named = [path.removeprefix(f"{tmp_path}/in/") for path in report.skipped_files]
+    assert (report.traces_read, named) == (2, ["artifact/report.json", "other/report.json"])
+
+
+def test_the_index_of_a_folder_of_simulations_is_not_named(tmp_path: Path) -> None:
+    messages = [{"role": "assistant", "content": "Hi."}, {"role": "user", "content": "a"}]
+    simulation = {"id": "s", "task_id": "1", "trial": 0, "termination_reason": "stop", "messages": messages}
+    write(tmp_path / "in/simulations/1.json", simulation)
+    write(tmp_path / "in/results.json", {"info": {}, "tasks": [], "simulation_index": []})
+    report = pe.export(tmp_path / "in", tmp_path / "out.jsonl", OPTIONS)
+    assert (report.traces_read, report.skipped_files) == (1, {})

@@ -9,6 +9,7 @@ import pytest
 
 import polars_export as pe
 from polars_export.cli import main
+from polars_export.inputs.atif import DIALECT
 from tests.builders import case_result, write_lines
 from tests.inputs.trajectories import (
     AGENT,
@@ -106,6 +107,12 @@ def test_content_may_be_parts_and_media_are_counted(tmp_path: Path) -> None:
     assert dropped(alone) == {"images": 1, "parts of other kinds": 1}
 
 
+def test_without_turns_results_are_counted_too(tmp_path: Path) -> None:
+    tables = read(tmp_path, trajectory(step("user", "Do it."), step("system", "", result("lost", "c1"))))
+    assert tables.traces["closing"][0].to_list() == [{"role": "user", "content": "Do it.", "name": None}]
+    assert dropped(tables) == {"results of no call": 1}
+
+
 def test_copied_steps_and_dispatches_without_a_model_are_context(tmp_path: Path) -> None:
     steps = [
         step("agent", "earlier", is_copied_context=True),
@@ -185,6 +192,24 @@ def test_other_documents_are_not_taken(tmp_path: Path) -> None:
     report = pe.export(tmp_path / "in", tmp_path / "out.jsonl", pe.ExportOptions(format="chatml"))
     assert report.traces_read == 1
     assert [path.rpartition("/")[2] for path in report.skipped_files] == ["report.json", "workflow.json"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"eval_set_id", "case_results"},
+        {"schema_version", "cases"},
+        {"messages", "task_id", "agent"},
+        {"history", "trajectory", "info"},
+        {"info", "simulations", "tasks"},
+        {"trajectory_format", "messages", "info"},
+        {"schema_version", "task", "agent", "environment", "verifier"},
+    ],
+)
+def test_the_keys_of_others_are_not_taken(keys: set[str]) -> None:
+    assert DIALECT.matches_keys(keys) is None
+    assert DIALECT.matches_record(dict.fromkeys(keys, "ATIF-v1.0")) is None
+    assert DIALECT.matches_record({"schema_version": "1.0", "agent": {}, "steps": []}) is None
 
 
 @real_files

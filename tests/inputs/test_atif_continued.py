@@ -137,3 +137,29 @@ def test_a_damaged_part_is_one_clear_line_or_counted(tmp_path: Path, capfd: pyte
         tmp_path / "in", output, pe.ExportOptions(format="chatml", target="trl", on_error="skip", overwrite=True)
     )
     assert (report.traces_read, report.exported, report.dropped) == (2, 1, {"invalid": 1})
+
+
+def test_a_damaged_compressed_part_is_one_clear_line(tmp_path: Path) -> None:
+    folder = continued(tmp_path)
+    part = folder / "trajectory.cont-1.json"
+    data = gzip.compress(part.read_bytes())
+    (folder / "trajectory.cont-1.json.gz").write_bytes(data[: len(data) // 2])
+    part.unlink()
+    with pytest.raises(pe.BadRecordError, match=r"cont-1\.json\.gz: expected a file that can be read, found none"):
+        pe.read(folder / "trajectory.json")
+
+
+def test_a_part_that_is_larger_than_any_record_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polars_export.sources.side_file.read_side_file.__defaults__", (100,))
+    with pytest.raises(pe.BadRecordError, match="expected at most 100 bytes, found more"):
+        pe.read(continued(tmp_path) / "trajectory.json")
+
+
+def test_beside_a_damaged_trajectory_that_names_no_subagents_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "trajectory.json").write_text('{"schema_version": "ATIF-v1.7", "agent": {}, "steps": [')
+    write(tmp_path / "trajectory.helper.json", asked())
+    options = pe.ExportOptions(format="chatml", target="trl", on_error="skip")
+    report = pe.export(tmp_path, tmp_path.parent / f"{tmp_path.name}.jsonl", options)
+    assert (report.exported, report.dropped) == (1, {"invalid": 1})

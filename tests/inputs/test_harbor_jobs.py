@@ -172,6 +172,10 @@ def test_where_only_what_belongs_to_others_is_searched_the_error_says_so(tmp_pat
         pe.read(folder / "verifier")
     with pytest.raises(pe.SourceError, match="the result of a Harbor trial holds no traces; export the folder"):
         pe.read(folder / "result.json")
+    with pytest.raises(
+        pe.SourceError, match="the result of a Harbor job holds no traces; export the folder of the job"
+    ):
+        pe.read(job(tmp_path / "job") / "result.json")
     assert len(pe.read(folder / "agent/session.jsonl").traces) == 1
 
 
