@@ -7,11 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import fields
 
 from polars_export.inputs.decoding import Decoded, bad_record, decode_each, from_deeper, reject_oversized
 from polars_export.json_values import first_mismatch, parse
 from polars_export.messages.flatten import Flattener, outline_columns
 from polars_export.messages.invalid_record import InvalidRecordError
+from polars_export.messages.json_text import to_text
 from polars_export.messages.placement import PlacedMessages
 from polars_export.process import pause_gc
 from polars_export.tables.columns import Columns
@@ -106,6 +108,7 @@ class RecordParser(Generic[_R]):
     def __init__(self, record_type: type[_R]) -> None:
         self._type = record_type
         self._decode = msgspec.json.Decoder(record_type).decode
+        self._raw_fields = {each.encode_name for each in fields(record_type) if each.type is msgspec.Raw}
 
     def __call__(self, data: bytes | memoryview, path: str) -> _R:
         """Decode a text whose value has this JSON path.
@@ -117,6 +120,8 @@ class RecordParser(Generic[_R]):
             return self._decode(data)
         except _UNREADABLE as error:
             value = parse_lenient(data, path, error)
+        for name in self._raw_fields & value.keys() if isinstance(value, dict) else ():
+            value[name] = msgspec.Raw(to_text(value[name], path))
         try:
             return msgspec.convert(value, self._type)
         except (msgspec.ValidationError, RecursionError) as error:

@@ -34,6 +34,7 @@ class Chunk:
             None where each is a line.
         header: What every record needs of the document around them, as the text of a JSON object; None without.
         offset: Where `data` starts in the plain source.
+        names: What each record is called within the source, such as a member of an archive; None without names.
         stored: Where each record stands in the source, and its size there, if that is not where it is in the data.
         oversized: Set where the chunk holds one record, and of that only the beginning.
     """
@@ -47,12 +48,18 @@ class Chunk:
     offset: int = 0
     oversized: OversizedRecord | None = None
     stored: Sequence[tuple[int, int]] | None = None
+    names: Sequence[str] | None = None
 
     def take(self, indices: Sequence[int]) -> Chunk:
         """Return the chunk with some of its records."""
-        spans, positions, stored = self.spans, self.positions, self.stored
-        taken = stored and [stored[i] for i in indices]
-        return replace(self, spans=[spans[i] for i in indices], positions=[positions[i] for i in indices], stored=taken)
+        spans, positions, stored, names = self.spans, self.positions, self.stored, self.names
+        return replace(
+            self,
+            spans=[spans[i] for i in indices],
+            positions=[positions[i] for i in indices],
+            stored=stored and [stored[i] for i in indices],
+            names=names and [names[i] for i in indices],
+        )
 
     def locations(self) -> list[tuple[int, int]]:
         """Return for each record where it stands in the source, so that it can be read again, and its size there."""
@@ -65,7 +72,9 @@ class Chunk:
         return self.positions[index] if self.array_path is None else None
 
     def json_path(self, index: int) -> str:
-        """Return the JSON path of a record."""
+        """Return the JSON path of a record, behind its name if it has one."""
+        if self.names is not None:
+            return f"{self.names[index]}: $"
         return f"{self.array_path}[{self.positions[index]}]" if self.array_path else "$"
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import polars_export as pe
 from tests.builders import write_lines
-from tests.inputs.mutations import export_mutations
 from tests.inputs.real_files import real_file
 
 if TYPE_CHECKING:
@@ -152,9 +151,8 @@ def test_what_is_no_history_is_named(line: Json, problem: str, tmp_path: Path) -
         pe.read(source)
 
 
-def test_mutations_end_in_an_account_or_in_one_line(tmp_path: Path) -> None:
-    lines = [instance(action(4, response(1, "a"), "a"), observation(5, "a", "one")), instance()]
-    export_mutations("".join(json.dumps(line) + "\n" for line in lines).encode(), tmp_path / "output.jsonl", 300)
+_LINES = (instance(action(4, response(1, "a"), "a"), observation(5, "a", "one")), instance())
+VALID = ("output.jsonl", "".join(json.dumps(line) + "\n" for line in _LINES).encode())
 
 
 def test_the_real_file_has_all_messages_calls_and_results() -> None:

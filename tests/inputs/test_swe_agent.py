@@ -10,7 +10,6 @@ import pytest
 
 import polars_export as pe
 from polars_export.inputs.registry import dialects
-from tests.inputs.mutations import export_mutations
 from tests.inputs.real_files import real_file
 
 Json = dict[str, Any]
@@ -175,9 +174,8 @@ def test_calls_and_items_of_responses_in_mini_swe_agent(tmp_path: Path) -> None:
     assert tables.turns["tool_results"].list.len().to_list() == [1, 1, 0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("x.traj", trajectory()), ("x.json", MINI)])
-def test_mutations_end_in_an_account_or_in_one_line(name: str, value: Json, tmp_path: Path) -> None:
-    export_mutations(json.dumps(value).encode(), tmp_path / name, 300)
+VALID = ("x.traj", json.dumps(trajectory()).encode())
+VALID_MINI = ("x.json", json.dumps(MINI).encode())
 
 
 def test_other_kinds_are_not_taken() -> None:
