@@ -146,13 +146,16 @@ def _is_scalar(kind: inspect.Type, value: Json) -> bool:
             fits = is_number and isinstance(value, int) and (kind.ge or 0) <= value <= (kind.le or value)
         case inspect.LiteralType():
             fits = value in kind.values
+        case inspect.DictType():
+            fits = isinstance(value, dict)
         case _:
-            fits = isinstance(kind, inspect.AnyType)
+            fits = isinstance(kind, inspect.AnyType | inspect.RawType)
     return fits
 
 
 _NAMES: dict[type[inspect.Type], str] = {
     inspect.StructType: "an object",
+    inspect.DictType: "an object",
     inspect.ListType: "an array",
     inspect.StrType: "a string",
     inspect.IntType: "an integer from 0 to 2^63 - 1",

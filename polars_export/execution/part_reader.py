@@ -78,7 +78,7 @@ class PartReader:
             if self._job.into_directory and not is_piped(segment.path):
                 blocks = block_checksums(segment)
                 account.checksums.setdefault(segment.number, {}).update(blocks)
-            if reader.skip_reason:
+            if reader.skip_reason is not None:
                 account.skipped_files[segment.path] = reader.skip_reason
 
     def _check_input(self, segment: Segment, match: Match) -> None:

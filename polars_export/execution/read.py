@@ -135,6 +135,6 @@ def _chunks(sources: Sources, options: ReadOptions) -> Iterator[tuple[Match, Chu
     for number, (path, searched) in enumerate(found):
         reader = SourceReader(Segment(number, path, searched, size=size_of(path)), options=options)
         yield from reader.chunks()
-        if reader.skip_reason:
+        if reader.skip_reason is not None:
             skipped[path] = reader.skip_reason
     raise_if_all_skipped(skipped, found)

@@ -39,7 +39,8 @@ class RunState:
         started: When the export began, as `time.monotonic` has it.
         counters: What became of the traces.
         statistics: What the card says of the exported traces.
-        skipped_files: Files without traces that a search found, with what they hold.
+        skipped_files: Files without traces that a search found, with what they hold; nothing of those that belong to
+            others.
         lines: The lines read of each source.
         checksums: Those of the blocks of each source, by its number and their offsets.
         resumed: The exported traces that an interrupted export had written.
@@ -106,7 +107,7 @@ class RunState:
             dropped=dict(counters.dropped),
             examples=dict(counters.examples),
             dropped_content=dict(counters.dropped_content),
-            skipped_files=self.skipped_files,
+            skipped_files={path: problem for path, problem in self.skipped_files.items() if problem},
             bytes_read=self.bytes_stored,
             seconds=time.monotonic() - self.started,
             rejects=self.rejects,

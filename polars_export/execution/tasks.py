@@ -86,7 +86,8 @@ class PartAccount:
 
     Attributes:
         counters: What became of its traces.
-        skipped_files: Files without traces that a search found, with what they hold.
+        skipped_files: Files without traces that a search found, with what they hold; nothing of those that belong to
+            others.
         lines: The lines read.
         checksums: Those of the blocks of each source, by its number and their offsets, for a dataset repository.
         rejects: File with the invalid records, their lines counted from the first one read; None without.

@@ -45,6 +45,13 @@ class NoTracesError(SourceError):
     """The source holds no traces: it is empty, of another kind that is known, or of a kind that is not."""
 
 
+class AccompaniesError(NoTracesError):
+    """The source was found in a search and belongs to another one, which is read: it is not worth a word."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source, "")
+
+
 class UnknownKindError(SourceError):
     """The source starts with an object of no known kind."""
 
@@ -67,11 +74,14 @@ def detect(window: Window, options: ReadOptions = DEFAULT, *, searched: bool = F
     Raises:
         NoTracesError: It is empty, or of a known kind that holds no traces: a report artifact, an eval set, an array of
             other values, records of an export.
+        AccompaniesError: It was found in a search, and belongs to another source.
         UnknownKindError: It starts with an object of no known kind.
         BadRecordError: It does not start with JSON, or what decides its kind lies behind the limit; or it is of lines
             among which the first is of another kind, and that is not tolerated.
     """
     asked, tolerant = Recognisers(options), options.tolerant
+    if searched and asked.accompanies(window):
+        raise AccompaniesError(window.source)
     try:
         match = _match_start(window, asked)
     except (BadRecordError, UnknownKindError) as error:
@@ -84,6 +94,8 @@ def detect(window: Window, options: ReadOptions = DEFAULT, *, searched: bool = F
         raise
     except NoTracesError as error:
         return _match_behind(window, asked, error, tolerant=tolerant)
+    if match.layout == DOCUMENT:
+        return _as_lines(window, match) or match
     is_lines = _has_second_line(window) and _first_line(window) is not _FirstLine.BEGINNING
     if tolerant and match.layout and match.layout.is_stream and is_lines:
         return _match_later_line(window, asked) or match
@@ -106,6 +118,18 @@ def starts_with_other_object(window: Window) -> bool:
             if asked.keys(keys):
                 return False
     return True
+
+
+def _as_lines(window: Window, match: Match) -> Match | None:
+    """Return how lines are read of which the first was recognised as a document; None if it is one."""
+    start = _start_of(window)
+    while window.data.find(b"\n", window.start + start, window.end) < 0 and len(window) <= window.limit:
+        if not window.more():
+            return None
+    while not _has_second_line(window) and len(window) <= window.limit and window.more():
+        pass
+    is_document = not _has_second_line(window) or _first_line(window) is _FirstLine.BEGINNING
+    return None if is_document else replace(match, layout=None)
 
 
 def _problem(error: BadRecordError | UnknownKindError) -> str:

@@ -106,8 +106,19 @@ class Dialect(ABC):
         return None
 
     def accompanies(self, _path: str, _keys: AbstractSet[str], /) -> bool:
-        """Return whether a file belongs to a source of the dialect: then a search does not name it."""
+        """Return whether a file that a search found belongs to a source of the dialect: then it is passed over.
+
+        It is asked before anybody recognises the file, so look at the path first: the keys of the file's first object
+        are looked for when they are asked for, and only in what is held of it, a few megabytes.
+        """
         return False
+
+    def continued_by(self, _path: str, /) -> str | None:
+        """Return the path of the source that reads a file as its continuation, by the names alone; None without one.
+
+        Where both are named as sources the file counts as found in a search: `accompanies` decides.
+        """
+        return None
 
     @abstractmethod
     def decoder(self, match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:

@@ -30,7 +30,8 @@ class SourceReader:
     Attributes:
         bytes_read: How many bytes of the source have been read, as they are stored.
         lines: How many lines of the file start in the segment; None until all of it has been read, and of a document.
-        skip_reason: What the source holds in place of traces, if it was met in a search; else None.
+        skip_reason: What the source holds in place of traces, if it was met in a search, empty if it belongs to other
+            sources; else None.
     """
 
     def __init__(self, segment: Segment, spool: Path | None = None, options: ReadOptions = DEFAULT) -> None:

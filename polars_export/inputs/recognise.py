@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.inputs.dialect import AmbiguousError
+from polars_export.inputs.first_keys import FirstKeys
 from polars_export.inputs.registry import dialects
 from polars_export.inputs.unsupported import describe_unsupported
 from polars_export.json_values import parse
@@ -77,6 +78,11 @@ class Recognisers:
         """Say what an object without traces is that belongs to one of them."""
         described = (other for dialect in self._dialects if (other := dialect.describe_other(keys)))
         return next(described, None) or describe_unsupported(keys)
+
+    def accompanies(self, window: Window) -> bool:
+        """Return whether a source, which was found in a search, belongs to another one."""
+        keys = FirstKeys(window)
+        return any(dialect.accompanies(window.source, keys) for dialect in self._dialects)
 
     def container(self, window: Window) -> Match | None:
         """Ask by the rows of a table or the members of an archive, if the source is one.

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import fields
 
 from polars_export.inputs.decoding import Decoded, bad_record, decode_each, from_deeper, reject_oversized
-from polars_export.json_values import describe_value, parse
+from polars_export.json_values import first_mismatch, parse
 from polars_export.messages.flatten import Flattener, outline_columns
 from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.json_text import to_text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from polars_export.messages.records import Trace
     from polars_export.sources.chunk import Chunk
 
-__all__ = ["RecordDecoder", "RecordPlace"]
+__all__ = ["RecordDecoder", "RecordParser", "RecordPlace", "parse_lenient"]
 
 _R = TypeVar("_R", bound=msgspec.Struct)
 
@@ -71,9 +71,7 @@ class RecordDecoder(Generic[_R]):
         *,
         sort_arguments: bool = False,
     ) -> None:
-        self._type = record_type
-        self._decode = msgspec.json.Decoder(record_type).decode
-        self._raw_fields = {each.encode_name for each in fields(record_type) if each.type is msgspec.Raw}
+        self._parse = RecordParser(record_type)
         self._understand = understand
         self._is_outline = projection is Projection.SELECTION
         self._flattener = Flattener(projection, sort_arguments=sort_arguments)
@@ -92,36 +90,69 @@ class RecordDecoder(Generic[_R]):
         return Columns(outline_columns(traces, [placed.add(trace.messages) for trace in traces]))
 
     def _one(self, chunk: Chunk, index: int) -> Trace:
-        start, _ = chunk.locations()[index] if len(chunk.spans) == 1 else (chunk.offset + chunk.spans[index][0], 0)
+        begin, end = chunk.spans[index]
+        start = chunk.stored[index][0] if chunk.stored is not None else chunk.offset + begin
         source = chunk.source.encode("utf-8", "backslashreplace").decode()
         place = RecordPlace(chunk.source, chunk.json_path(index), f"{source}@{start}", chunk.header)
         try:
-            return from_deeper(_TO_COLUMNS, lambda: self._understand(self._record(chunk, index), place))
+            return from_deeper(
+                _TO_COLUMNS, lambda: self._understand(self._parse(chunk.data[begin:end], place.path), place)
+            )
         except InvalidRecordError as error:
             raise bad_record(chunk, index, error.mismatch) from None
 
-    def _record(self, chunk: Chunk, index: int) -> _R:
-        start, end = chunk.spans[index]
-        data = chunk.data[start:end]
+
+class RecordParser(Generic[_R]):
+    """Decodes JSON into a type with the fields that are needed; see `RecordDecoder`."""
+
+    def __init__(self, record_type: type[_R]) -> None:
+        self._type = record_type
+        self._decode = msgspec.json.Decoder(record_type).decode
+        self._raw_fields = {each.encode_name for each in fields(record_type) if each.type is msgspec.Raw}
+
+    def __call__(self, data: bytes | memoryview, path: str) -> _R:
+        """Decode a text whose value has this JSON path.
+
+        Raises:
+            InvalidRecordError: It is no JSON, or not of that type.
+        """
         try:
             return self._decode(data)
         except _UNREADABLE as error:
-            value = _lenient(data, chunk.json_path(index), error)
-        if not isinstance(value, dict):
-            raise InvalidRecordError(chunk.json_path(index), "an object", describe_value(value))
-        for name in self._raw_fields & value.keys():
-            value[name] = msgspec.Raw(to_text(value[name], chunk.json_path(index)))
+            value = parse_lenient(data, path, error)
+        for name in self._raw_fields & value.keys() if isinstance(value, dict) else ():
+            value[name] = msgspec.Raw(to_text(value[name], path))
         try:
             return msgspec.convert(value, self._type)
-        except msgspec.ValidationError as error:
-            raise InvalidRecordError(chunk.json_path(index), "a record", f"something else ({error})") from None
+        except (msgspec.ValidationError, RecursionError) as error:
+            if mismatch := first_mismatch(self._type, value, path):
+                raise InvalidRecordError(*mismatch) from None
+            return self._again(value, path, error)
+
+    def _again(self, value: Json, path: str, error: Exception) -> _R:
+        """Decode what only a text decodes to: a type whose fields keep the text as it is."""
+        try:
+            return self._decode(msgspec.json.encode(value))
+        except (*_UNREADABLE, ValueError, OverflowError):
+            raise InvalidRecordError(path, "a record", f"something else ({error})") from None
 
 
-def _lenient(data: memoryview, path: str, error: Exception) -> Json:
-    """Decode what msgspec refuses: it may hold NaN."""
+def parse_lenient(data: bytes | memoryview, path: str, error: Exception | None = None) -> Json:
+    """Decode JSON that may hold NaN or Infinity.
+
+    Args:
+        data: The text.
+        path: The JSON path of its value.
+        error: What a stricter reader says of it.
+
+    Raises:
+        InvalidRecordError: It is no JSON either way.
+    """
     with suppress(ValueError):
         return parse(data)
     try:
-        return json.loads(bytes(data))
-    except (ValueError, RecursionError):
-        raise InvalidRecordError(path, "valid JSON", f"text that is not ({error})") from None
+        value = json.loads(bytes(data))
+        json.dumps(value, ensure_ascii=False).encode()  # which no half of a surrogate pair survives: no column holds it
+    except (ValueError, RecursionError) as second:
+        raise InvalidRecordError(path, "valid JSON", f"text that is not ({error or second})") from None
+    return value

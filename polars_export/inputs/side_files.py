@@ -13,9 +13,11 @@ from polars_export.sources.store import FileKind, store_for
 if TYPE_CHECKING:
     from polars_export.json_values import Json
 
-__all__ = ["json_beside", "resolved_in", "stem_of"]
+__all__ = ["has_files_near", "json_beside", "resolved_in", "stem_of"]
 
 _LARGEST = 64 << 20  # bytes of a file that is read whole
+
+_FOLDERS = 10  # in which a run's trajectories are looked for: one for each instance
 
 
 def json_beside(source: str, name: str) -> Json:
@@ -43,6 +45,19 @@ def _read(path: str, size: int, _version: str) -> Json:
         raise InvalidRecordError("$", f"{path} beside it that can be read", error.strerror or str(error)) from None
     except ValueError as error:
         raise InvalidRecordError("$", f"JSON in {path} beside it", f"text that is none ({error})") from None
+
+
+def has_files_near(path: str, endings: tuple[str, ...]) -> bool:
+    """Return whether in the folder of a file, or in one of the first folders in it, a name has one of some endings."""
+    folder = os.path.dirname(path) or os.curdir  # noqa: PTH120 - as above
+    try:
+        found = store_for(folder).list(folder)
+        names = [*found.files]
+        for inside in sorted(found.folders)[:_FOLDERS]:
+            names += store_for(folder).list(os.path.join(folder, inside)).files  # noqa: PTH118 - as above
+    except (OSError, ValueError):
+        return False
+    return any(name.endswith(endings) for name in names)
 
 
 def stem_of(source: str, *endings: str) -> str | None:

@@ -27,7 +27,7 @@ class BoundResults(NamedTuple):
 
 
 def bind_results(call_ids: Sequence[Sequence[str | None]], results: Sequence[tuple[int, str | None]]) -> BoundResults:
-    """Bind the results of one trace by id; those without an id answer the calls of their turn in order.
+    """Bind the results of one trace by id; those without answer, in order, the calls of their turn that no id names.
 
     Where calls of several turns have the same id, a result belongs to that of its own turn, else to the nearest before,
     else to the first behind. Calls of one turn with the same id are answered in order.
@@ -44,11 +44,16 @@ def bind_results(call_ids: Sequence[Sequence[str | None]], results: Sequence[tup
         for place, known_id in enumerate(ids):
             if known_id:
                 places.setdefault(known_id, {}).setdefault(calling, []).append(place)
+    named = {(stood, call_id) for stood, call_id in results if call_id}
     answered: Counter[tuple[int, str]] = Counter()
     moved: list[tuple[int, tuple[int, int]]] = []
     for number, (stood, given_id) in enumerate(results):
         call_id = given_id or ""
-        calls = places.get(call_id, {}) if call_id else {stood: list(range(len(call_ids[stood])))}
+        if call_id:
+            calls = places.get(call_id, {})
+        else:
+            free = [place for place, known_id in enumerate(call_ids[stood]) if (stood, known_id) not in named]
+            calls = {stood: free} if free else {}
         turn = _nearest(calls, stood)
         if turn is None or (not call_id and answered[turn, call_id] >= len(calls[turn])):
             bound.orphans[stood] += 1

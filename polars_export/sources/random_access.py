@@ -62,7 +62,9 @@ def read_records(
                 data, spans = source.layout.read_again(source.path, source.source, ranges)
             else:
                 data, spans = _read_ranges(source, ranges)
-            chunk = Chunk(source.source, memoryview(data), spans, range(len(spans)), source.array_path, source.header)
+            places = range(len(spans))
+            at = (source.array_path, source.header)
+            chunk = Chunk(source.source, memoryview(data), spans, places, *at, stored=ranges)
             yield number, chunk
 
 

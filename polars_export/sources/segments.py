@@ -37,7 +37,8 @@ class Segment:
         file_size: Those of the whole source.
         match: What the source was recognised as; None where that is not known yet.
         units: Of a source with a `TableLayout` the units to read; None for all.
-        skip_reason: What the source holds in place of traces, where that is known already and it is to be skipped.
+        skip_reason: What the source holds in place of traces, where that is known already and it is to be skipped;
+            empty where it belongs to other sources.
     """
 
     number: int
@@ -84,9 +85,16 @@ def size_of(path: str, *, tolerant: bool = False) -> int:
 def raise_if_all_skipped(skipped: Mapping[str, str], found: Sequence[FoundFile]) -> None:
     """Check that not all of the sources were skipped.
 
+    Args:
+        skipped: Those that were, each with what it holds; nothing where it belongs to other sources.
+        found: All of them.
+
     Raises:
-        SourceError: They have; it names the first.
+        SourceError: They have; it names the first that does not belong to another.
     """
     if skipped and skipped.keys() == {source.path for source in found}:
-        path, problem = next(iter(skipped.items()))
-        raise SourceError(path, problem)
+        first = next(iter(skipped.items()))
+        path, problem = next((item for item in skipped.items() if item[1]), first)
+        raise SourceError(
+            path, problem or "it belongs to traces that were not searched; name the file to read it alone"
+        )

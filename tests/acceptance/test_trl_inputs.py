@@ -22,6 +22,7 @@ KINDS = {
     "message-rows": "tau_bench/gpt-4o-airline.part.json",
     "inspect": "inspect/security-guide.eval",
     "inspect-json": "inspect/browser.json",
+    "atif": "atif/openhands_hello-world.trajectory.json",
     "tau2": "tau2/airline.part.json",
     "tau2-telecom": "tau2/telecom.part.json",
     "nemo-gym": "nemo_gym/workplace_assistant.jsonl",

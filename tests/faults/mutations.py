@@ -107,6 +107,17 @@ def mutated(random: Random) -> bytes:
     return write(value)
 
 
+def damaged(random: Random, original: Json) -> bytes:
+    """Return a JSON text with some damage to its values or its bytes; some are as they were."""
+    value = _fields(original)
+    for _ in range(random.choice([0, 1, 1, 1, 2])):
+        _change(random, value)
+    text = write(value)
+    for _ in range(random.choice([0, 0, 0, 1])):
+        text = random.choice(_OF_BYTES)(random, text)
+    return text
+
+
 def _line(random: Random) -> bytes:
     return b'{"case_id": "%s", ' % _case(random).encode() + random.choice(_rests())
 

@@ -45,9 +45,9 @@ class Tau2(Dialect):
             return "the simulations stand in the folder simulations beside it; name the folder that holds both"
         return None
 
-    def accompanies(self, _path: str, keys: AbstractSet[str], /) -> bool:
+    def accompanies(self, path: str, keys: AbstractSet[str], /) -> bool:
         """Return whether a file is the index of a folder."""
-        return {"simulation_index", "info"} <= keys
+        return "results.json" in path and {"simulation_index", "info"} <= keys
 
     def decoder(self, _match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
         """Return what decodes simulations."""
