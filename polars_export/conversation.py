@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polars_export.choices import Reasoning
-from polars_export.tables.nested import parent_rows
+from polars_export.tables.nested import first_of_each
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -66,35 +66,20 @@ class Conversations:
         count = int((context if learned is None else context & learned).sum())
         return {UNMARKED_CONTEXT: count} if count else {}
 
-    def in_completion(self) -> pl.Series:
-        """Return for each message whether it belongs to the completion; what precedes that is the prompt.
+    def completion_starts(self, traces: int) -> tuple[pl.Series, pl.Series]:
+        """Return where the completion of each trace begins, and where it does if none of its users is answered.
 
-        The completion begins with the first assistant's message that is no context and has a user's message before it;
-        where there is none, with the first that is no context.
+        That is its first assistant's message that is no context: of those that have a user's message somewhere before
+        them, or of all. Both are rows of `messages`, null where there is no such message.
+
+        Args:
+            traces: The number of traces.
         """
-        role, owner = self.messages["role"], parent_rows(self.lengths)
-        users = pl.Series([0], dtype=pl.UInt32).append((role == int(Role.USER)).cast(pl.UInt32).cum_sum())
-        asked = users[1:] > users.gather((self.lengths.cum_sum() - self.lengths).gather(owner))
+        role, owner = self.messages["role"], self.messages["row"]
+        first_user = first_of_each(owner, role == int(Role.USER), traces).gather(owner)
         answers = (role == int(Role.ASSISTANT)) & ~self.messages["context"]
-        start = _first_of_each(owner, answers & asked, len(self.lengths))
-        if start.null_count():
-            start = start.zip_with(start.is_not_null(), _first_of_each(owner, answers, len(self.lengths)))
-        return (pl.int_range(len(role), eager=True) >= start.gather(owner)).fill_null(value=False)
-
-
-def _first_of_each(owner: pl.Series, holds: pl.Series, count: int) -> pl.Series:
-    """Return for each of `count` owners the first place of those for which something holds, null if it never does.
-
-    Args:
-        owner: For each place its owner, in ascending order.
-        holds: For each place whether it holds.
-        count: How many owners there are.
-    """
-    places = holds.arg_true().cast(pl.Int64)
-    owners = owner.gather(places)
-    is_first = (owners != owners.shift(1)).fill_null(value=True)
-    firsts = pl.repeat(None, count, dtype=pl.Int64, eager=True)
-    return firsts.scatter(owners.filter(is_first), places.filter(is_first))
+        asked = (pl.int_range(len(role), eager=True) > first_user).fill_null(value=False)
+        return first_of_each(owner, answers & asked, traces), first_of_each(owner, answers, traces)
 
 
 def reference_conversations(tables: Tables) -> Conversations:

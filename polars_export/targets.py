@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 from polars_export.choices import Arguments, Reasoning, TrainingFormat
 from polars_export.tables.projection import Projection
 
-__all__ = ["DEFAULT_TARGET", "Format", "Target", "Unit", "format_names", "targets"]
+__all__ = ["DEFAULT_TARGET", "Format", "Target", "Unit", "format_names", "options_naming_formats", "targets"]
 
 DEFAULT_TARGET = "reference"
 
@@ -42,6 +42,7 @@ class Format:
         keys: The keys of a record, in order, with metadata where the target has it.
         unit: What a record is made of.
         labelled: Whether a record says if its trace is a good one.
+        shared_prompt: Whether a pair is written as one prompt and two completions of it.
         projection: The columns of the tables that its records are made of.
         ignores: Content that its records have no place for, by the kinds of `polars_export.formats.dropped_content`.
     """
@@ -52,6 +53,7 @@ class Format:
     keys: tuple[str, ...]
     unit: Unit = Unit.TRACE
     labelled: bool = False
+    shared_prompt: bool = False
     projection: Projection = Projection.CONVERSATIONS
     ignores: tuple[str, ...] = ()
 
@@ -153,3 +155,13 @@ def format_names() -> list[str]:
     known = list(TrainingFormat)
     offered = {name for target in targets().values() for name in target.offered}
     return sorted(offered, key=lambda name: (known.index(TrainingFormat(name)) if name in known else len(known), name))
+
+
+def options_naming_formats(holds: Callable[[Target, Format], bool]) -> str:
+    """Return the options that name the formats for which something holds, and their targets; empty where none does."""
+    offering: dict[str, list[str]] = {}
+    for name, target in targets().items():
+        for offered in target.formats:
+            if holds(target, offered):
+                offering.setdefault(offered.name, []).append(name)
+    return ", or ".join(f"--format {name} with --target {' or '.join(those)}" for name, those in offering.items())
