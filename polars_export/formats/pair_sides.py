@@ -95,9 +95,8 @@ def pair_sides(tables: Tables, options: ExportOptions) -> PairSides:
     offsets = _offsets(row, len(tables))
     lengths = offsets.diff().slice(1)
     position = pl.int_range(len(row), eager=True) - offsets.gather(row)
-    shortest = pl.DataFrame([lengths.gather_every(2), lengths.gather_every(2, offset=1)]).select(
-        pl.min_horizontal(pl.all()).alias("shortest")
-    )["shortest"]
+    of_chosen, of_rejected = lengths.gather_every(2), lengths.gather_every(2, offset=1)
+    shortest = of_chosen.zip_with(of_chosen < of_rejected, of_rejected)
 
     # Messages at the same place of both sides of a pair.
     chosen = ((row % 2 == 0) & (position < shortest.gather(row // 2))).arg_true().cast(pl.Int64)
@@ -118,7 +117,7 @@ def pair_sides(tables: Tables, options: ExportOptions) -> PairSides:
         identical = start < shared
         written = (position <= start.gather(row // 2)).fill_null(value=True)
     else:
-        identical = (shared == lengths.gather_every(2)) & (shared == lengths.gather_every(2, offset=1))
+        identical = (shared == of_chosen) & (shared == of_rejected)
         written = pl.repeat(value=True, n=len(row), eager=True)
     in_completion = (position >= start.gather(row // 2)).fill_null(value=False)
     return PairSides(

@@ -76,7 +76,7 @@ class Counters:
             raise MissingPromptError(len(self.missing), list(self.missing)[:_CASES_NAMED])
         if not self.records:
             dropped = {str(reason): count for reason, count in self.dropped.items()}
-            unpaired = {DropReason.DIFFERENT_PROMPTS: f"{_formats_without_shared_prompt()} needs no shared prompt"}
+            unpaired = {str(DropReason.DIFFERENT_PROMPTS): f"{_formats_without_shared_prompt()} needs no shared prompt"}
             raise NothingToExportError(options.quality_threshold, self.traces_read, dropped, unpaired)
 
 

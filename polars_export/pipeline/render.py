@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polars_export.formats.rendered import Rendered
-    from polars_export.pipeline.counters import Case
     from polars_export.options import ExportOptions
+    from polars_export.pipeline.counters import Case
     from polars_export.selection.rule import Rule
     from polars_export.tables.tables import Tables
 

@@ -97,7 +97,8 @@ def _merged(tables: Tables, messages: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `Alternation.messages`."""
     if "in_completion" not in messages.columns:
         messages = messages.with_columns(in_completion=pl.lit(value=False))
-    messages = messages.filter(pl.col("role") != int(Role.SYSTEM)).with_columns(
+    messages = messages.filter(pl.col("role") != int(Role.SYSTEM))
+    messages = messages.with_columns(
         calls=_calls(tables).gather(messages["turn"]), is_assistant=pl.col("role") == int(Role.ASSISTANT)
     )
     text = pl.col("content").filter(pl.col("content") != "")
