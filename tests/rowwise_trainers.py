@@ -95,7 +95,7 @@ def alternating(trace: Json, case: Case) -> list[Json] | None:
 
 
 def alternation(spoken: list[Json]) -> tuple[list[Json], str | None, str]:
-    """Return messages so that the sides take turns, the rule of LLaMA-Factory that they break, and the system prompt."""
+    """Return messages in alternation, the rule of LLaMA-Factory that they break, and the system prompt."""
     roles = [message["role"] for message in spoken]
     opening = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
     system = "\n\n".join(message["content"] for message in spoken[:opening])

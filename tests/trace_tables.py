@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from hypothesis import strategies as st
 
+import polars_export as pe
+from polars_export.formats import record_format
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema
 from polars_export.tables.tables import Tables
+from polars_export.writers.jsonlines import encode
+
+if TYPE_CHECKING:
+    from polars_export.formats.rendered import Rendered
 
 Json = dict[str, Any]
 
-TEXT = st.sampled_from(["", "a", "b", 'c "\n'])
+TEXT = st.sampled_from(["", "a", "b", "c", "d", 'e "\n'])
 THOUGHT = st.sampled_from([None, None, "hm", ""])
 
 
@@ -62,8 +68,8 @@ def system(text: str = "Be kind.") -> Said:
     return Said("system", text)
 
 
-SAID = st.builds(Said, st.sampled_from(["user", "user", "system"]), TEXT, st.sampled_from([None, None, "mia"]))
-OTHERS = st.lists(SAID, max_size=2).map(tuple)
+SAID = st.builds(Said, st.sampled_from(["user"] * 5 + ["system"]), TEXT, st.sampled_from([None, None, "mia"]))
+OTHERS = st.just(()) | st.lists(SAID, max_size=2).map(tuple)
 
 
 @st.composite
@@ -180,3 +186,33 @@ def _call(call: Call) -> Json:
 
 def _result(call: Call, text: str) -> Json:
     return {"role": "tool", "content": text, "tool_call_id": call.call_id, "name": call.name, "context": False}
+
+
+def openai_conversation(trace: Trace) -> list[Json]:
+    spoken = conversation(trace, "drop")
+    for message in spoken:
+        message.pop("name", None)
+        if "tool_calls" in message and not message["content"]:
+            del message["content"]
+        for call in message.get("tool_calls", []):
+            call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
+    return spoken
+
+
+def llamafactory_conversation(trace: Trace) -> list[Json]:
+    spoken = conversation(trace, "think")
+    for message in spoken:
+        message.pop("name", None)
+        if "tool_calls" in message:
+            message["content"] = ""  # which is not written
+    return spoken
+
+
+def rendered(given: list[Trace], name: str, **options: Any) -> tuple[list[Json], Rendered]:  # noqa: ANN401 - options
+    """Return the records of some traces as their JSON lines load, and the account of them."""
+    asked = pe.ExportOptions(name, **{"missing_prompt": "keep", "include_metadata": False} | options)
+    format_ = record_format(asked)
+    made = format_.render(tables_of(given), asked)
+    schema = format_.schema(asked)
+    assert made.records.cast(schema).num_rows == len(made.rows)
+    return [json.loads(line) for line in encode(made.records, schema, format_.ABSENT).split(b"\n")[:-1]], made
