@@ -210,7 +210,8 @@ def llamafactory_conversation(trace: Trace) -> list[Json]:
 
 def rendered(given: list[Trace], name: str, **options: Any) -> tuple[list[Json], Rendered]:  # noqa: ANN401 - options
     """Return the records of some traces as their JSON lines load, and the account of them."""
-    asked = pe.ExportOptions(name, **{"missing_prompt": "keep", "include_metadata": False} | options)
+    settings: dict[str, Any] = {"missing_prompt": "keep", "include_metadata": False} | options
+    asked = pe.ExportOptions(name, **settings)
     format_ = record_format(asked)
     made = format_.render(tables_of(given), asked)
     schema = format_.schema(asked)
