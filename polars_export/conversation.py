@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -41,20 +41,24 @@ class Conversations:
             Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
             `context`, whether it is an assistant's message that the agent did not produce in this run.
         lengths: For each trace that has messages their number.
-        trimmed: One row per kind of messages that were trimmed at the end of a conversation: `row` (of its trace),
-            `kind`, `count`; None where nothing ever is.
+        dropped: One row per trace and kind of content that its conversation lacks (messages trimmed at its end, names of
+            speakers): `row` (of the trace), `kind`, `count`; None where nothing ever is.
     """
 
     messages: pl.DataFrame
     lengths: pl.Series
-    trimmed: pl.DataFrame | None = None
+    dropped: pl.DataFrame | None = None
 
     def dropped_content(self, kept: pl.Series | None = None) -> dict[str, int]:
-        """Count the messages that were trimmed, by kind; of the traces for which `kept` is true, by default of all."""
-        if self.trimmed is None:
+        """Count the content that the conversations lack, by kind.
+
+        Args:
+            kept: Whether a trace counts; by default all do.
+        """
+        if self.dropped is None:
             return {}
-        trimmed = self.trimmed if kept is None else self.trimmed.filter(kept.gather(self.trimmed["row"]))
-        return dict(trimmed.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())
+        dropped = self.dropped if kept is None else self.dropped.filter(kept.gather(self.dropped["row"]))
+        return dict(dropped.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())
 
     def unmarked_context(self, learned: pl.Series | None = None) -> dict[str, int]:
         """Count the messages which the agent did not produce in this run, and which no record can mark as such.
@@ -139,17 +143,26 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
         _other_messages(answered, "closing", _behind(0)),
         _part(answered, _behind(1), Role.ASSISTANT, pl.col("final")),
     ]
-    trimmed = [
+    dropped = [
         _trimmed(turns.filter(is_trimmed), "tool_results", "tool results at the end"),
         _trimmed(traces.filter(~is_answered), "closing", "messages at the end"),
     ]
-    return _in_order(parts, pl.concat(trimmed))
+    conversations = _in_order(parts)
+    if not options.target.tool_names:
+        dropped.append(_names(conversations.messages))
+    return replace(conversations, dropped=pl.concat(dropped))
 
 
 def _trimmed(frame: pl.DataFrame, column: str, kind: str) -> pl.DataFrame:
-    """Return rows of `Conversations.trimmed` for the lists that hold something."""
+    """Return rows of `Conversations.dropped` for the lists that hold something."""
     counts = frame.select("row", kind=pl.lit(kind), count=pl.col(column).list.len())
     return counts.filter(pl.col("count") > 0)
+
+
+def _names(messages: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of `Conversations.dropped` for the names of users and systems, where a record has none."""
+    named = messages.filter((pl.col("role") < int(Role.ASSISTANT)) & pl.col("name").is_not_null())
+    return named.group_by("row", maintain_order=True).agg(kind=pl.lit("names of speakers"), count=pl.len())
 
 
 # Every message has a place, a number that orders all messages of all traces. A trace has two slots more than turns (the
@@ -233,9 +246,9 @@ def _part(frame: pl.DataFrame, place: pl.Expr, role: Role, content: pl.Expr, **c
     )
 
 
-def _in_order(parts: list[pl.DataFrame], trimmed: pl.DataFrame | None = None) -> Conversations:
+def _in_order(parts: list[pl.DataFrame]) -> Conversations:
     messages = pl.concat(parts, how="diagonal").sort("place", maintain_order=True)
     if "context" in messages.columns:
         messages = messages.with_columns(pl.col("context").fill_null(value=False))
     lengths = messages["row"].rle().struct.field("len")
-    return Conversations(messages.drop("place"), lengths, trimmed)
+    return Conversations(messages.drop("place"), lengths)

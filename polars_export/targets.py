@@ -78,7 +78,7 @@ class Target:
         text_beside_calls: Whether a message can hold both a text and tool calls.
         empty_content: Whether a message of tool calls without a text has an empty text, rather than none.
         tool_call_ids: Whether calls and results have ids.
-        tool_names: Whether a tool's message names the tool.
+        tool_names: Whether a message says a name: of the tool, or of the user who speaks.
         whole_sides: Whether a side of a pair can be several messages, rather than one of the assistant.
         weights: Whether a message of the assistant, in JSON, can say that it is not to be learned from.
         metadata: Whether a record says which trace it comes from.

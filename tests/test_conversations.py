@@ -16,6 +16,7 @@ from tests.rowwise_pairs import written
 from tests.rowwise_trainers import alternation, answered
 from tests.trace_tables import (
     Call,
+    Said,
     Trace,
     Turn,
     conversation,
@@ -159,3 +160,12 @@ def test_a_trace_whose_only_user_is_never_answered_lacks_its_prompt(name: str, t
     report = pe.export(source, out, pe.ExportOptions("prompt-completion", target="trl", missing_prompt="skip"))
     assert report.dropped == {"missing_prompt": 1}
     assert json.loads(out.read_bytes())["prompt"] == spoken
+
+
+@pytest.mark.parametrize(("name", "target"), [("chatml", "openai"), ("sharegpt", "llamafactory"), ("chatml", "trl")])
+def test_names_of_speakers_that_a_record_cannot_carry_are_counted(name: str, target: str) -> None:
+    trace = Trace((Turn("Hi.", preceding=(Said("user", "Hello?", "mia"),)),), (Said("user", "Bye.", "mia"),))
+    ((record,), made) = rendered([trace], name, target=target)
+    lost = {} if target == "trl" else {"names of speakers": 1}
+    assert made.dropped_content == {"messages at the end": 1} | lost
+    assert ("mia" in str(record)) == (target == "trl")
