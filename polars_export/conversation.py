@@ -41,8 +41,8 @@ class Conversations:
             Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
             `context`, whether it is an assistant's message that the agent did not produce in this run.
         lengths: For each trace that has messages their number.
-        dropped: One row per trace and kind of content that its conversation lacks (messages trimmed at its end, names of
-            speakers): `row` (of the trace), `kind`, `count`; None where nothing ever is.
+        dropped: One row per trace and kind of content that its conversation lacks (messages trimmed at its end, names
+            of speakers): `row` (of the trace), `kind`, `count`; None where nothing ever is.
     """
 
     messages: pl.DataFrame
