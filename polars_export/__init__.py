@@ -39,8 +39,9 @@ if TYPE_CHECKING:
         export_traces,
     )
     from polars_export.selection.rule import Rule, Scope
+    from polars_export.tables.frames import Frame, tables
     from polars_export.tables.schema import TRACES, TURNS, Column
-    from polars_export.tables.tables import Tables
+    from polars_export.tables.tables import Tables, concat
     from polars_export.targets import Target
 
 __version__ = "0.1.0"
@@ -76,7 +77,8 @@ _HOMES = {
     ),
     "polars_export.selection.rule": ("Rule", "Scope"),
     "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
-    "polars_export.tables.tables": ("Tables",),
+    "polars_export.tables.frames": ("Frame",),
+    "polars_export.tables.tables": ("Tables", "concat"),
     "polars_export.targets": ("Target",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -95,6 +97,7 @@ __all__ = [
     "ExportOptions",
     "ExportReport",
     "FormatNotImplementedError",
+    "Frame",
     "InputError",
     "MissingPromptError",
     "NothingToExportError",
@@ -113,16 +116,20 @@ __all__ = [
     "TrainingReporter",
     "WorkerError",
     "__version__",
+    "concat",
     "export",
     "export_traces",
     "iter_batches",
     "read",
     "read_traces",
     "read_turns",
+    "tables",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "tables":
+        return import_module("polars_export.tables")  # a package that can be called: see there
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)

@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "selection.rule": set(),
     "options": {"choices", "errors", "option_values", "selection.rule", "targets"},
     "sources": {"errors", "json_values", "option_values"},
-    "tables": {"tables.projection"},
+    "tables": {"errors", "json_values", "tables.projection"},
     "inputs": {"errors", "json_values", "process", "sources", "tables", "tables.projection"},
     "prompts": {"errors", "inputs", "json_values", "options", "sources", "tables"},
     "selection": {"choices", "options", "report", "selection.rule", "tables", "targets"},
