@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from polars_export.choices import FileType
-from polars_export.errors import InputError, SourceError
+from polars_export.errors import InputError, OptionError, SourceError
 from polars_export.execution.cpus import available_cpus
 from polars_export.execution.in_process_executor import InProcessExecutor
 from polars_export.execution.journal import job_key
 from polars_export.execution.output_collector import OutputCollector
 from polars_export.execution.process_executor import ProcessExecutor
 from polars_export.execution.run_state import RunState
-from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, RenderPart, ScanPart, StoreSideInputs
-from polars_export.inputs.find import find_sources
-from polars_export.inputs.partition import partition
+from polars_export.execution.table_parts import (
+    FRAMES,
+    FoundSources,
+    as_tables,
+    find,
+    parts_of,
+    render_task,
+    scan_task,
+    table_parts,
+    tables_size,
+)
+from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, StoreSideInputs, TablePart
 from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
@@ -41,18 +50,22 @@ from polars_export.writers import (
     open_output,
     rejects_path,
 )
+from polars_export.writers.disk import os_errors_reported
 from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
-    from polars_export.execution.tasks import StoredInput, Task
+    from polars_export.execution.tasks import StoredInput, StoredTables, Task
     from polars_export.inputs.partition import Part
     from polars_export.report import ExportReport
     from polars_export.sources.find import FoundFile, Sources
+    from polars_export.table_files.layout import TableFiles
+    from polars_export.tables.tables import Tables
+    from polars_export.writers import Output
 
 __all__ = ["ExportInputs", "export", "find_inputs", "make_executor"]
 
@@ -61,7 +74,7 @@ _LEAST_FOR_PROCESSES = 48 << 20
 
 
 def export(
-    sources: Sources,
+    sources: Sources | Tables,
     output: str | os.PathLike[str],
     options: ExportOptions | None = None,
     *,
@@ -71,7 +84,8 @@ def export(
     """Export the traces of some sources to a file or a dataset repository.
 
     Args:
-        sources: Files, directories, globs or `-` for standard input: one or an iterable.
+        sources: Files, directories (stored tables among them), globs or `-` for standard input: one or an iterable.
+            Or tables in memory; the score of their traces is that of their column `score`.
         output: A file whose name ends in `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`; `-` for JSON lines on
             standard output; or a directory, which becomes a dataset repository. It is replaced when the export is
             complete (a directory only with the option `overwrite`), and left alone if the export fails.
@@ -87,27 +101,29 @@ def export(
         WorkerError: A process was ended from outside.
     """
     options, output = ExportOptions.or_default(options), path("output", output)
-    inputs = find_inputs(sources, options)
+    frames = as_tables(sources)
+    inputs = find_inputs(() if frames else cast("Sources", sources), options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
     if not into_directory:
         options.check_file_output(is_file=output != STDOUT)
+    if frames and options.resume:
+        raise OptionError("resume", "is for sources that are files: frames in memory may have changed")
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
-    state = RunState([(path, size_of(path, tolerant=options.skips)) for path in inputs.paths], on_progress, rejects)
+    sizes = [(path, size_of(path, tolerant=options.skips)) for path in inputs.paths]
+    in_memory = [(FRAMES, tables_size(frames))] if frames else []
+    state = RunState(sizes or in_memory, on_progress, rejects, in_memory=bool(in_memory))
     side_input_files = inputs.side_input_files()
     with open_output(output, plan, job_key(side_input_files, options), resume=options.resume) as opened:
-        parts = list(partition(inputs.sources, tolerant=options.skips))
+        parts = list(
+            _parts_of_frames(frames, opened, options, output)
+            if frames
+            else parts_of(FoundSources(inputs.sources, inputs.tables), tolerant=options.skips)
+        )
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
-        job = Job(
-            tuple(inputs.eval_sets),
-            rendering,
-            output,
-            into_directory,
-            opened.parts,
-            side_inputs,
-        )
+        job = Job(tuple(inputs.eval_sets), rendering, output, into_directory, opened.parts, side_inputs)
         workers = min(_worker_count(inputs, state, options), len(parts))
         with (
             (executor or make_executor)(job, workers) as running,
@@ -132,6 +148,7 @@ class ExportInputs:
         eval_sets: Those with the prompts.
         tools: That with the tools.
         joins_prompts: Whether the records hold prompts and tools.
+        tables: The stored tables, by the place of the first of their files among the sources.
     """
 
     sources: list[FoundFile]
@@ -139,6 +156,7 @@ class ExportInputs:
     eval_sets: list[str]
     tools: str | None
     joins_prompts: bool
+    tables: Mapping[int, TableFiles] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -180,10 +198,24 @@ def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
         SourceError: There is no such file, or a directory holds none.
     """
     sources = as_list(sources)
-    found = find_sources(sources)
+    found = find(sources)
     joins_prompts = options.target.joins_prompts
     eval_sets = find_eval_set_files(eval_sets_of(sources, options.prompts)) if joins_prompts else []
-    return ExportInputs(found, searched_directories(sources, found), eval_sets, options.tools, joins_prompts)
+    searched = searched_directories(sources, found.files)
+    return ExportInputs(found.files, searched, eval_sets, options.tools, joins_prompts, found.tables)
+
+
+def _parts_of_frames(
+    tables: Tables, opened: Output, options: ExportOptions, output: str
+) -> Iterator[Part | TablePart]:
+    """Write tables to files from which every process can read them, and yield the parts of these."""
+    from polars_export.execution.frames import store_frames  # noqa: PLC0415 - loads Polars
+
+    folder = opened.parts / "frames"
+    with os_errors_reported(output):
+        folder.mkdir()
+        files = store_frames(tables, folder, options)
+    yield from table_parts(0, files)
 
 
 def make_executor(job: Job, workers: int) -> Executor:
@@ -203,7 +235,7 @@ class _Run:
     """The tasks of one export, and where their results go."""
 
     job: Job
-    parts: Sequence[Part]
+    parts: Sequence[Part | TablePart]
     executor: Executor
     state: RunState
     collector: OutputCollector
@@ -215,7 +247,7 @@ class _Run:
             self._render_selection()
         else:
             self._store_side_inputs()
-            self.collector.render(starmap(RenderPart, enumerate(self.parts)), self.executor)
+            self.collector.render(starmap(render_task, enumerate(self.parts)), self.executor)
 
     def describe(self, dataset: DatasetWriter) -> None:
         """Put the card, the manifest and their like beside the data of a finished dataset."""
@@ -242,9 +274,9 @@ class _Run:
         self._store_side_inputs()
         frames: list[Any] = []  # see `ScannedPart.traces`
         openings: list[Any] = []
-        stored: dict[int, StoredInput] = {}
+        stored: dict[int, StoredInput | StoredTables] = {}
         try:
-            for part in self.executor.run(starmap(ScanPart, enumerate(self.parts)), self.state.add_progress):
+            for part in self.executor.run(starmap(scan_task, enumerate(self.parts)), self.state.add_progress):
                 frames.append(part.traces)
                 openings.append(part.openings)
                 stored |= part.stored
@@ -263,7 +295,8 @@ class _Run:
         """
         if not self.job.options.skips and not (self.state.piped and isinstance(error, SourceError)):
             with suppress(SourceError):  # was raised already, or the source has changed since
-                self._run_all(map(CheckPart, self.parts[: parts_scanned + 1]))
+                scanned = self.parts[: parts_scanned + 1]
+                self._run_all(CheckPart(part) for part in scanned if not isinstance(part, TablePart))
         raise error from None
 
     def _run_all(self, tasks: Iterable[Task[None]]) -> None:

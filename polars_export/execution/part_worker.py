@@ -10,6 +10,7 @@ from polars_export.execution.part_scanner import PartScanner
 from polars_export.execution.quarantine import RaiseFirst
 from polars_export.execution.repository import describe, records_in_test, splits_of
 from polars_export.execution.selected_traces import read_selected
+from polars_export.execution.table_reader import TablePartReader
 from polars_export.execution.tasks import (
     CheckPart,
     DescribeDataset,
@@ -17,7 +18,9 @@ from polars_export.execution.tasks import (
     RenderedPart,
     RenderPart,
     RenderSelection,
+    RenderTables,
     ScanPart,
+    ScanTables,
     StoreSideInputs,
 )
 from polars_export.formats import record_format
@@ -69,7 +72,8 @@ class PartWorker:
         self._rules = rules_of(job.options)
         self._reader = PartReader(job)
         self._qualifying = ThresholdReader(job.options)
-        self._scanner = PartScanner(job.options, self._reader, self._side_inputs)
+        self._tables = TablePartReader(job)
+        self._scanner = PartScanner(job.options, self._reader, self._tables, self._side_inputs)
         self._opened_side_inputs: SideInputs | None = None
 
     def run(self, task: Task[_Result], on_progress: OnProgress) -> _Result:
@@ -83,8 +87,12 @@ class PartWorker:
         match task:
             case RenderPart():
                 result = self._render_part(task, on_progress)
+            case RenderTables():
+                result = self._render_tables(task, on_progress)
             case ScanPart():
                 result = self._scanner.scan(task, on_progress)
+            case ScanTables():
+                result = self._scanner.scan_tables(task, on_progress)
             case RenderSelection():
                 result = self._render_selection(task)
             case CheckPart():
@@ -112,15 +120,30 @@ class PartWorker:
     ) -> Iterator[Tables]:
         """Yield the traces of a part that are to be rendered, with their prompts, a batch at a time."""
         located = self._reader.chunks(task.part, account, rejects, on_progress)
-        side_inputs = self._side_inputs()
         for batch in self._qualifying.read(((match, chunk) for _, match, chunk in located), rejects):
             account.counters.add(batch.counters)
-            tables = batch.tables
-            if tables and side_inputs:
-                tables, dropped = keep_prompted(side_inputs.attach(tables), self._rules.prompted, self._options)
-                account.counters.add(dropped)
-            if tables and not account.counters.missing:
+            if batch.tables and (tables := self._prompted(batch.tables, account)):
                 yield tables
+
+    def _render_tables(self, task: RenderTables, on_progress: OnProgress) -> RenderedPart:
+        """Render the traces of a part of stored tables that stay by rules which look at each of them.
+
+        Raises:
+            InputError: The tables cannot be used.
+            OutputError: The part could not be written.
+        """
+        account = PartAccount(checksums=self._tables.checksums(task.part))
+        with pause_gc():
+            read = self._tables.qualifying(task.part, account.counters, on_progress)
+            batches = (tables for batch in read if (tables := self._prompted(batch, account)))
+            return self._write(task.number, batches, account)
+
+    def _prompted(self, tables: Tables, account: PartAccount) -> Tables | None:
+        """Return the traces that are to be rendered, with their prompts; None where there are none."""
+        if side_inputs := self._side_inputs():
+            tables, dropped = keep_prompted(side_inputs.attach(tables), self._rules.prompted, self._options)
+            account.counters.add(dropped)
+        return tables if tables and not account.counters.missing else None
 
     def _render_selection(self, task: RenderSelection) -> RenderedPart:
         """Render traces that were selected among all.
@@ -131,7 +154,8 @@ class PartWorker:
         """
         with pause_gc():
             side_inputs = self._side_inputs()
-            selected = read_selected(task, record_decoders(self._options), are_checked=self._options.skips)
+            decoders = record_decoders(self._options)
+            selected = read_selected(task, decoders, self._tables, are_checked=self._options.skips)
             tables = map(side_inputs.attach, selected) if side_inputs else selected
             return self._write(task.number, tables, PartAccount())
 

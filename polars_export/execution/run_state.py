@@ -34,6 +34,7 @@ class RunState:
         sources: The path and size of each source.
         on_progress: Called when more has been read.
         rejects: The file for invalid records; None where they stop the export.
+        in_memory: Whether the sources are frames in memory.
         piped: Whether a source can be read only once.
         bytes_stored: The size of all sources.
         started: When the export began, as `time.monotonic` has it.
@@ -50,6 +51,7 @@ class RunState:
     sources: Sequence[tuple[str, int]]
     on_progress: ExportProgress | None
     rejects: str | None
+    in_memory: bool = False
     piped: bool = field(init=False)
     bytes_stored: int = field(init=False)
     started: float = field(default_factory=time.monotonic)
@@ -63,7 +65,7 @@ class RunState:
     traces_read: int = 0
 
     def __post_init__(self) -> None:
-        self.piped = any(is_piped(path) for path, _ in self.sources)
+        self.piped = not self.in_memory and any(is_piped(path) for path, _ in self.sources)
         self.bytes_stored = sum(size for _, size in self.sources)
 
     def add_scanned(self, part: PartAccount) -> None:
@@ -87,10 +89,10 @@ class RunState:
             self.on_progress(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
 
     def source_files(self) -> list[ManifestFile]:
-        """Return what the manifest says of the sources, once all of them are read."""
+        """Return what the manifest says of the sources, once all of them are read; of frames and pipes only a name."""
         return [
             ManifestFile(path, None, None)
-            if is_piped(path)
+            if self.in_memory or is_piped(path)
             else ManifestFile(path, size, checksum(self.checksums.get(number, {}), size))
             for number, (path, size) in enumerate(self.sources)
         ]

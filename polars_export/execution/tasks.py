@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from polars_export.pipeline.card_statistics import CardStatistics
     from polars_export.report import ExportReport
     from polars_export.sources.random_access import StoredSource
+    from polars_export.table_files.layout import TableFiles, TraceGroup
     from polars_export.writers.dataset_repository import Shard
     from polars_export.writers.file_assembler import Block
     from polars_export.writers.manifest import ManifestFile, SideInputFiles
@@ -34,11 +35,15 @@ __all__ = [
     "PartAccount",
     "RenderPart",
     "RenderSelection",
+    "RenderTables",
     "RenderedPart",
     "ScanPart",
+    "ScanTables",
     "ScannedPart",
     "StoreSideInputs",
     "StoredInput",
+    "StoredTables",
+    "TablePart",
     "Task",
     "add_lines",
 ]
@@ -114,6 +119,46 @@ class StoredInput(NamedTuple):
     stored: StoredSource
     match: Match
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that are read."""
+        return (self.stored.source,)
+
+
+class StoredTables(NamedTuple):
+    """Stored tables whose rows can be read again: their files and all row groups of their traces."""
+
+    files: TableFiles
+    groups: tuple[TraceGroup, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that are read."""
+        return self.files.paths
+
+
+class TablePart(NamedTuple):
+    """Row groups of stored tables: one task of a process.
+
+    Attributes:
+        number: The place of the first of their files among all sources.
+        tables: The tables.
+        start: The first of the groups.
+        end: The one behind the last of them.
+        size: The bytes of the files that they take as stored, about.
+    """
+
+    number: int
+    tables: StoredTables
+    start: int
+    end: int
+    size: int
+
+    @property
+    def groups(self) -> tuple[TraceGroup, ...]:
+        """The groups of the part."""
+        return self.tables.groups[self.start : self.end]
+
 
 class ScannedPart(NamedTuple):
     """The traces of a part among which is chosen.
@@ -125,7 +170,7 @@ class ScannedPart(NamedTuple):
     """
 
     traces: Any
-    stored: dict[int, StoredInput]
+    stored: dict[int, StoredInput | StoredTables]
     account: PartAccount
     openings: Any = None
 
@@ -168,6 +213,27 @@ class ScanPart(Task[ScannedPart]):
 
 
 @dataclass(frozen=True, slots=True)
+class RenderTables(Task[RenderedPart]):
+    """Read a part of stored tables and render its qualifying traces. `number` is the part's place among all."""
+
+    number: int
+    part: TablePart
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        return self.part.size
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTables(Task[ScannedPart]):
+    """Read of a part of stored tables what decides on a choice. `number` is the part's place among all."""
+
+    number: int
+    part: TablePart
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPart(Task[None]):
     """Decode every trace of a part in full, to find the first invalid one."""
 
@@ -188,7 +254,7 @@ class RenderSelection(Task[RenderedPart]):
 
     number: int
     traces: Any
-    stored: dict[int, StoredInput]
+    stored: dict[int, StoredInput | StoredTables]
 
     @property
     def size(self) -> int:
