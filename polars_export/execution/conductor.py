@@ -55,7 +55,7 @@ from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
@@ -102,25 +102,18 @@ def export(
     """
     options, output = ExportOptions.or_default(options), path("output", output)
     frames = as_tables(sources)
-    inputs = find_inputs(() if frames else cast("Sources", sources), options)
+    inputs = find_inputs(cast("Sources", sources) if frames is None else (), options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
-    if not into_directory:
-        options.check_file_output(is_file=output != STDOUT)
-    if frames and options.resume:
-        raise OptionError("resume", "is for sources that are files: frames in memory may have changed")
+    _check_options(options, output, into_directory=into_directory, in_memory=frames is not None)
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
-    sizes = [(path, size_of(path, tolerant=options.skips)) for path in inputs.paths]
-    in_memory = [(FRAMES, tables_size(frames))] if frames else []
-    state = RunState(sizes or in_memory, on_progress, rejects, in_memory=bool(in_memory))
+    state = RunState(_sizes(inputs, frames, options), on_progress, rejects, in_memory=frames is not None)
     side_input_files = inputs.side_input_files()
     with open_output(output, plan, job_key(side_input_files, options), resume=options.resume) as opened:
-        parts = list(
-            _parts_of_frames(frames, opened, options, output)
-            if frames
-            else parts_of(FoundSources(inputs.sources, inputs.tables), tolerant=options.skips)
-        )
+        found = FoundSources(inputs.sources, inputs.tables)
+        stored = None if frames is None else _store_frames(frames, opened, options, output)
+        parts = list(table_parts(0, stored) if stored else parts_of(found, tolerant=options.skips))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
         job = Job(tuple(inputs.eval_sets), rendering, output, into_directory, opened.parts, side_inputs)
@@ -156,7 +149,7 @@ class ExportInputs:
     eval_sets: list[str]
     tools: str | None
     joins_prompts: bool
-    tables: Mapping[int, TableFiles] = field(default_factory=dict)
+    tables: dict[int, TableFiles] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -205,17 +198,38 @@ def find_inputs(sources: Sources, options: ExportOptions) -> ExportInputs:
     return ExportInputs(found.files, searched, eval_sets, options.tools, joins_prompts, found.tables)
 
 
-def _parts_of_frames(
-    tables: Tables, opened: Output, options: ExportOptions, output: str
-) -> Iterator[Part | TablePart]:
-    """Write tables to files from which every process can read them, and yield the parts of these."""
+def _check_options(options: ExportOptions, output: str, *, into_directory: bool, in_memory: bool) -> None:
+    """Refuse options that the sources or the output would ignore.
+
+    Raises:
+        OptionError: One of them was given.
+    """
+    if not into_directory:
+        options.check_file_output(is_file=output != STDOUT)
+    if in_memory and options.resume:
+        raise OptionError("resume", "is for sources that are files: frames in memory may have changed")
+
+
+def _sizes(inputs: ExportInputs, frames: Tables | None, options: ExportOptions) -> list[tuple[str, int]]:
+    """Return the name and size of each source."""
+    if frames is not None:
+        return [(FRAMES, tables_size(frames))]
+    return [(path, size_of(path, tolerant=options.skips)) for path in inputs.paths]
+
+
+def _store_frames(tables: Tables, opened: Output, options: ExportOptions, output: str) -> TableFiles:
+    """Write tables to files from which every process can read them.
+
+    Raises:
+        SourceError: The tables are not what they should be.
+        OutputError: They could not be written.
+    """
     from polars_export.execution.frames import store_frames  # noqa: PLC0415 - loads Polars
 
     folder = opened.parts / "frames"
     with os_errors_reported(output):
         folder.mkdir()
-        files = store_frames(tables, folder, options)
-    yield from table_parts(0, files)
+        return store_frames(tables, folder, options)
 
 
 def make_executor(job: Job, workers: int) -> Executor:

@@ -29,7 +29,9 @@ def store_frames(tables: Tables, folder: Path, options: ExportOptions) -> TableF
         OSError: A file cannot be written.
     """
     conformed, qualifying = conform_tables(tables), QualifyingTables(options)
-    projection = max(qualifying.projection, Projection.CONVERSATIONS if options.splits_by_prompt else qualifying.projection)
+    projection = max(
+        qualifying.projection, Projection.CONVERSATIONS if options.splits_by_prompt else qualifying.projection
+    )
     names = {*polars_schema(TRACES, projection), *qualifying.columns}
     traces = conformed.traces.select(name for name in conformed.traces.columns if name in names)
     turns = conformed.turns.select(list(polars_schema(TURNS, projection)))

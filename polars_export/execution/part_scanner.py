@@ -112,7 +112,7 @@ class PartScanner:
                         "offset": pl.int_range(len(tables), dtype=pl.UInt64, eager=True) + group.first_row,
                         "length": pl.repeat(1 + group.size // max(group.rows, 1), len(tables), eager=True),
                     }
-                ).cast(dict(LOCATION))
+                ).cast(LOCATION)
                 account.counters.traces_read += len(tables)
                 frames.append(self._eligible(tables, located, account.counters, openings))
         stored: dict[int, StoredInput | StoredTables] = {part.number: part.tables}

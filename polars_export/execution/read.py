@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polars_export.execution.quarantine import raise_first
+from polars_export.execution.table_parts import find
 from polars_export.inputs.decoders import Decoders
-from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
 from polars_export.prompts.side_inputs import load_prompts
 from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
+from polars_export.table_files.reader import TableReader
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from polars_export.inputs.dialect import Match
-    from polars_export.sources.chunk import Chunk
+    from polars_export.execution.table_parts import FoundSources
     from polars_export.sources.find import Sources
 
 __all__ = ["Batch", "iter_batches", "read", "read_traces", "read_turns"]
@@ -42,7 +42,7 @@ def read(sources: Sources, *, prompts: Sources = ()) -> Tables:
     """Return the traces of some sources as two frames in step, in the order read.
 
     Args:
-        sources: Files, directories, globs or `-` for standard input: one or an iterable.
+        sources: Files, directories (stored tables among them), globs or `-` for standard input: one or an iterable.
         prompts: Eval sets with the prompts of the cases; those of an eval store are found without.
 
     Returns:
@@ -89,25 +89,32 @@ def read_turns(sources: Sources, *, prompts: Sources = ()) -> pl.DataFrame:
 
 
 def _full_tables(sources: Sources, prompts: Sources) -> Iterator[Tables]:
-    decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     sources = as_list(sources)
     side_inputs = load_prompts(sources, prompts)
     traces_read = 0
-    for match, chunk in _chunks(sources):
-        decoded = decoders.of(match).decode(chunk)
-        raise_first(decoded)
-        builder.add(decoded.columns)
-        tables = builder.build(first_trace=traces_read)
-        traces_read += len(tables)
-        yield side_inputs.attach(tables) if side_inputs else tables
+    for tables in _tables_of(find(sources)):
+        numbered = tables.numbered(traces_read)
+        traces_read += len(numbered)
+        yield side_inputs.attach(numbered) if side_inputs else numbered
 
 
-def _chunks(sources: Sources) -> Iterator[tuple[Match, Chunk]]:
-    found = find_sources(sources)
+def _tables_of(found: FoundSources) -> Iterator[Tables]:
+    """Yield the tables of sources in order; those of files are numbered from 0, a batch each."""
+    decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     skipped: dict[str, str] = {}
-    for number, (path, searched) in enumerate(found):
-        reader = SourceReader(Segment(number, path, searched, size=size_of(path)))
-        yield from reader.chunks()
-        if reader.skip_reason:
-            skipped[path] = reader.skip_reason
-    raise_if_all_skipped(skipped, found)
+    of_tables = {path for tables in found.tables.values() for path in tables.paths}
+    for number, (path, searched) in enumerate(found.files):
+        if number in found.tables:
+            reader = TableReader(found.tables[number])
+            yield from (reader.tables(group, Projection.FULL) for group in reader.groups())
+        if path in of_tables:
+            continue
+        source = SourceReader(Segment(number, path, searched, size=size_of(path)))
+        for match, chunk in source.chunks():
+            decoded = decoders.of(match).decode(chunk)
+            raise_first(decoded)
+            builder.add(decoded.columns)
+            yield builder.build()
+        if source.skip_reason:
+            skipped[path] = source.skip_reason
+    raise_if_all_skipped(skipped, found.files)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from polars_export.errors import OptionError
 from polars_export.execution.tasks import RenderPart, RenderTables, ScanPart, ScanTables, StoredTables, TablePart
 from polars_export.inputs.find import find_sources
 from polars_export.inputs.partition import partition
@@ -68,8 +67,8 @@ def find(sources: Sequence[Source]) -> FoundSources:
         SourceError: A source does not exist, or there are no files in it.
     """
     found = FoundSources([], {})
-    for source in map(os.fspath, sources):
-        for name, tables in _named(source):
+    for source in sources:
+        for name, tables in _named(os.fspath(source)):
             if tables:
                 found.tables[len(found.files)] = tables
                 found.files.extend(FoundFile(path) for path in tables.paths)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TablePartReader"]
 
+
 class TablePartReader:
     """Reads the parts of stored tables of one job."""
 
@@ -41,9 +42,7 @@ class TablePartReader:
         """
         reader, qualifying = self._reader(part.tables.files), self._qualifying
         for group in part.groups:
-            reasons = qualifying.reasons(
-                reader.traces(group, qualifying.columns), counters, part.tables.files.name
-            )
+            reasons = qualifying.reasons(reader.traces(group, qualifying.columns), counters, part.tables.files.name)
             if reasons.null_count():
                 tables = reader.tables(group, qualifying.projection)
                 yield qualifying.as_records_need(tables.filter(reasons.is_null()))

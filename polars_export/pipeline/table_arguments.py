@@ -49,4 +49,6 @@ def _decoded(text: str) -> Json:
     try:
         return parse(text.encode())
     except ValueError as error:
-        raise SourceError("turns", f"column tool_calls.arguments: expected JSON, found text that is not ({error})") from None
+        raise SourceError(
+            "turns", f"column tool_calls.arguments: expected JSON, found text that is not ({error})"
+        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -144,7 +144,7 @@ def _check_verdict(table: str, series: pl.Series) -> None:
 
 
 def _check_score(table: str, series: pl.Series) -> None:
-    if not cast("bool", series.is_finite().all()):
+    if not series.is_finite().all():
         raise SourceError(table, "column score: expected a finite number or null, found NaN or infinity")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -133,7 +133,8 @@ def _in_step(traces: pl.DataFrame, turns: pl.DataFrame, rows: pl.Series) -> Tabl
     starts = counts["turns"].cum_sum() - counts["turns"]
     places = pl.int_range(turns.height, dtype=pl.UInt32, eager=True) - starts.gather(rows)
     turns = turns.with_columns(
-        turn=places.cast(pl.UInt32), tool_result_count=pl.col("tool_results").list.len().cast(pl.UInt32)
+        turn=places.cast(pl.UInt32),
+        tool_result_count=(pl.col("tool_results").list.len() + pl.col("orphan_results")).cast(pl.UInt32),
     )
     return Tables(completed(traces.with_columns(**counts), TRACES), completed(turns, TURNS))
 

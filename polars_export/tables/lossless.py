@@ -9,7 +9,7 @@ import polars as pl
 from polars_export.tables.json_columns import flat, nested
 
 if TYPE_CHECKING:
-    from polars.datatypes import DataType
+    from polars.datatypes import DataType, DataTypeClass
 
 __all__ = ["LossyCastError", "cast"]
 
@@ -32,7 +32,7 @@ def cast(series: pl.Series, dtype: DataType) -> pl.Series:
         return series.cast(dtype)
     if isinstance(dtype, pl.List):
         column = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
-        return nested(cast(flat(column), _inner(dtype)), column)
+        return nested(cast(flat(column), _type(dtype.inner)), column)
     if isinstance(dtype, pl.Struct):
         return _cast_fields(series, dtype)
     try:
@@ -48,7 +48,7 @@ def cast(series: pl.Series, dtype: DataType) -> pl.Series:
 def _cast_fields(series: pl.Series, dtype: pl.Struct) -> pl.Series:
     """Return structs with all fields of a type, in its order; Polars itself would go by the places of the fields."""
     fields, missing = series.struct.unnest(), pl.repeat(None, len(series), dtype=pl.Null, eager=True)
-    columns = {name: cast(fields[name] if name in fields.columns else missing, kind) for name, kind in dtype}
+    columns = {name: cast(fields[name] if name in fields.columns else missing, _type(kind)) for name, kind in dtype}
     return pl.DataFrame(columns).to_struct(series.name)
 
 
@@ -57,11 +57,11 @@ def _fits(found: DataType, expected: DataType) -> bool:
     if isinstance(found, pl.Null):
         return True
     if isinstance(expected, pl.List):
-        return isinstance(found, (pl.List, pl.Array)) and _fits(_inner(found), _inner(expected))
+        return isinstance(found, (pl.List, pl.Array)) and _fits(_type(found.inner), _type(expected.inner))
     if isinstance(expected, pl.Struct):
         known = dict(expected)
         return isinstance(found, pl.Struct) and all(
-            name in known and _fits(dtype, known[name]) for name, dtype in found
+            name in known and _fits(_type(dtype), _type(known[name])) for name, dtype in found
         )
     if isinstance(expected, pl.String):
         return isinstance(found, (pl.String, pl.Categorical, pl.Enum))
@@ -70,6 +70,6 @@ def _fits(found: DataType, expected: DataType) -> bool:
     return found.is_numeric()
 
 
-def _inner(dtype: pl.List | pl.Array) -> DataType:
-    inner = dtype.inner
-    return inner if isinstance(inner, pl.DataType) else inner()
+def _type(dtype: DataType | DataTypeClass) -> DataType:
+    """Return a type, of which Polars may name the class."""
+    return dtype if isinstance(dtype, pl.DataType) else dtype()

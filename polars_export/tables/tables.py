@@ -76,10 +76,11 @@ class Tables:
             raise OptionError("by", "expected a column or several, found none")
         exprs = [pl.col(key) if isinstance(key, str) else key for key in keys]
         names = [f"key {place}" for place in range(len(keys))]
-        values = self.traces.select(expr.alias(name) for expr, name in zip(exprs, names, strict=True))
-        ordered = values.with_row_index("row").sort(
-            names, descending=descending, nulls_last=nulls_last, maintain_order=True
+        values = self.traces.select(
+            *(expr.alias(name) for expr, name in zip(exprs, names, strict=True)),
+            row=pl.int_range(pl.len(), dtype=pl.UInt32),
         )
+        ordered = values.sort(names, descending=descending, nulls_last=nulls_last, maintain_order=True)
         return self.take(ordered["row"])
 
     def sample(self, n: int | None = None, *, fraction: float | None = None, seed: int | None = None) -> Tables:
@@ -137,7 +138,7 @@ class Tables:
             turns = pl.concat([part.turns for part in parts], how="diagonal")
         except pl.exceptions.SchemaError as error:
             raise OptionError("tables", f"a column has two types ({str(error).splitlines()[0]})") from None
-        return cls(traces, turns)._numbered()
+        return cls(traces, turns).numbered()
 
     def take(self, rows: pl.Series) -> Tables:
         """Return the traces of these rows, in that order, with their turns."""
@@ -151,9 +152,9 @@ class Tables:
         """Return, for each row of `turns`, the row of `traces` that it belongs to."""
         return parent_rows(self.traces["turns"])
 
-    def _numbered(self) -> Self:
-        """Return the tables with their traces numbered from 0."""
-        numbers = pl.int_range(len(self), dtype=pl.UInt64, eager=True).alias("trace")
+    def numbered(self, first: int = 0) -> Self:
+        """Return the tables with their traces numbered anew, in order."""
+        numbers = pl.int_range(first, first + len(self), dtype=pl.UInt64, eager=True).alias("trace")
         turns = self.turns
         if "trace" in turns.columns:
             turns = turns.with_columns(numbers.gather(self.trace_rows()))
