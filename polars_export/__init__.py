@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from polars_export.execution.conductor import export
     from polars_export.execution.read import Batch, iter_batches, read, read_traces, read_turns
+    from polars_export.execution.write_tables import write_tables
     from polars_export.options import ExportOptions
     from polars_export.report import DropReason, ExportReport
     from polars_export.reporter import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         export_traces,
     )
     from polars_export.selection.rule import Rule, Scope
+    from polars_export.table_files.scan import LazyTables, scan_tables
     from polars_export.tables.frames import Frame, tables
     from polars_export.tables.schema import TRACES, TURNS, Column
     from polars_export.tables.tables import Tables, concat
@@ -77,6 +79,8 @@ _HOMES = {
     ),
     "polars_export.selection.rule": ("Rule", "Scope"),
     "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
+    "polars_export.execution.write_tables": ("write_tables",),
+    "polars_export.table_files.scan": ("LazyTables", "scan_tables"),
     "polars_export.tables.frames": ("Frame",),
     "polars_export.tables.tables": ("Tables", "concat"),
     "polars_export.targets": ("Target",),
@@ -99,6 +103,7 @@ __all__ = [
     "FormatNotImplementedError",
     "Frame",
     "InputError",
+    "LazyTables",
     "MissingPromptError",
     "NothingToExportError",
     "OptionError",
@@ -123,7 +128,9 @@ __all__ = [
     "read",
     "read_traces",
     "read_turns",
+    "scan_tables",
     "tables",
+    "write_tables",
 ]
 
 

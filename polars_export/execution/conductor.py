@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from polars_export.choices import FileType
 from polars_export.errors import InputError, OptionError, SourceError
@@ -31,7 +31,7 @@ from polars_export.execution.table_parts import (
     table_parts,
     tables_size,
 )
-from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, StoreSideInputs, TablePart
+from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, StoreSideInputs, StoreTables, TablePart
 from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
@@ -56,6 +56,7 @@ from polars_export.writers.manifest import ManifestFile, SideInputFiles
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from polars_export.execution.executor import Executor, ExecutorFactory
     from polars_export.execution.run_state import ExportProgress
@@ -65,9 +66,8 @@ if TYPE_CHECKING:
     from polars_export.sources.find import FoundFile, Sources
     from polars_export.table_files.layout import TableFiles
     from polars_export.tables.tables import Tables
-    from polars_export.writers import Output
 
-__all__ = ["ExportInputs", "export", "find_inputs", "make_executor"]
+__all__ = ["Conduct", "ExportInputs", "conduct", "export", "find_inputs", "make_executor"]
 
 _LEAST_FOR_PROCESSES = 48 << 20
 """Bytes of the sources from which on other processes run the tasks: to start them takes as long as to export these."""
@@ -101,25 +101,43 @@ def export(
         WorkerError: A process was ended from outside.
     """
     options, output = ExportOptions.or_default(options), path("output", output)
+    return conduct(sources, output, options, Conduct(on_progress, executor))
+
+
+class Conduct(NamedTuple):
+    """How an export runs, and whether it stores tables in place of records; see `export`."""
+
+    on_progress: ExportProgress | None = None
+    executor: ExecutorFactory | None = None
+    stores_tables: bool = False
+
+
+def conduct(sources: Sources | Tables, output: str, options: ExportOptions, how: Conduct) -> ExportReport:
+    """Export as `export` does; or store tables, of which the options say how the sources are read."""
     frames = as_tables(sources)
     inputs = find_inputs(cast("Sources", sources) if frames is None else (), options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
+    if how.stores_tables and not into_directory:
+        raise OptionError("output", f"tables are stored in a directory; found {output!r}")
     _check_options(options, output, into_directory=into_directory, in_memory=frames is not None)
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
-    state = RunState(_sizes(inputs, frames, options), on_progress, rejects, in_memory=frames is not None)
+    state = RunState(_sizes(inputs, frames, options), how.on_progress, rejects, in_memory=frames is not None)
     side_input_files = inputs.side_input_files()
-    with open_output(output, plan, job_key(side_input_files, options), resume=options.resume) as opened:
+    key = job_key(side_input_files, options) + (" tables" if how.stores_tables else "")
+    with open_output(output, plan, key, resume=options.resume) as opened:
         found = FoundSources(inputs.sources, inputs.tables)
-        stored = None if frames is None else _store_frames(frames, opened, options, output)
+        stored = None if frames is None else _store_frames(frames, opened.parts, options, how, output)
         parts = list(table_parts(0, stored) if stored else parts_of(found, tolerant=options.skips))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
-        job = Job(tuple(inputs.eval_sets), rendering, output, into_directory, opened.parts, side_inputs)
+        job = Job(
+            tuple(inputs.eval_sets), rendering, output, into_directory, opened.parts, side_inputs, how.stores_tables
+        )
         workers = min(_worker_count(inputs, state, options), len(parts))
         with (
-            (executor or make_executor)(job, workers) as running,
+            (how.executor or make_executor)(job, workers) as running,
             OutputCollector(output, opened, state) as collector,
         ):
             run = _Run(job, parts, running, state, collector, side_input_files)
@@ -217,7 +235,7 @@ def _sizes(inputs: ExportInputs, frames: Tables | None, options: ExportOptions) 
     return [(path, size_of(path, tolerant=options.skips)) for path in inputs.paths]
 
 
-def _store_frames(tables: Tables, opened: Output, options: ExportOptions, output: str) -> TableFiles:
+def _store_frames(tables: Tables, parts: Path, options: ExportOptions, how: Conduct, output: str) -> TableFiles:
     """Write tables to files from which every process can read them.
 
     Raises:
@@ -226,10 +244,10 @@ def _store_frames(tables: Tables, opened: Output, options: ExportOptions, output
     """
     from polars_export.execution.frames import store_frames  # noqa: PLC0415 - loads Polars
 
-    folder = opened.parts / "frames"
     with os_errors_reported(output):
+        folder = parts / "frames"
         folder.mkdir()
-        return store_frames(tables, folder, options)
+        return store_frames(tables, folder, options, is_full=how.stores_tables)
 
 
 def make_executor(job: Job, workers: int) -> Executor:
@@ -257,7 +275,10 @@ class _Run:
 
     def render(self) -> None:
         """Have all records rendered and written."""
-        if self.job.options.looks_across:
+        if self.job.stores_tables:
+            self._store_side_inputs()
+            self.collector.render(starmap(StoreTables, enumerate(self.parts)), self.executor)
+        elif self.job.options.looks_across:
             self._render_selection()
         else:
             self._store_side_inputs()

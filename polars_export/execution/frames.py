@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["store_frames"]
 
 
-def store_frames(tables: Tables, folder: Path, options: ExportOptions) -> TableFiles:
-    """Write to a folder of tables what an export reads of them.
+def store_frames(tables: Tables, folder: Path, options: ExportOptions, *, is_full: bool = False) -> TableFiles:
+    """Write to a folder of tables what an export reads of them, or all that tables have.
 
     Raises:
         SourceError: The tables are not what they should be.
         OSError: A file cannot be written.
     """
     conformed, qualifying = conform_tables(tables), QualifyingTables(options)
-    projection = max(
-        qualifying.projection, Projection.CONVERSATIONS if options.splits_by_prompt else qualifying.projection
-    )
+    least = Projection.CONVERSATIONS if options.splits_by_prompt else Projection.RECORDS
+    projection = Projection.FULL if is_full else max(qualifying.projection, least)
     names = {*polars_schema(TRACES, projection), *qualifying.columns}
     traces = conformed.traces.select(name for name in conformed.traces.columns if name in names)
     turns = conformed.turns.select(list(polars_schema(TURNS, projection)))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from polars_export.execution.part_reader import PartReader
 from polars_export.execution.part_scanner import PartScanner
 from polars_export.execution.quarantine import RaiseFirst
-from polars_export.execution.repository import describe, records_in_test, splits_of
+from polars_export.execution.repository import describe, describe_tables, records_in_test, splits_of
 from polars_export.execution.selected_traces import read_selected
 from polars_export.execution.table_reader import TablePartReader
+from polars_export.execution.table_writer import TableWriter
 from polars_export.execution.tasks import (
     CheckPart,
     DescribeDataset,
@@ -22,6 +23,7 @@ from polars_export.execution.tasks import (
     ScanPart,
     ScanTables,
     StoreSideInputs,
+    StoreTables,
 )
 from polars_export.formats import record_format
 from polars_export.inputs.decoding import decode_with_headroom
@@ -74,6 +76,7 @@ class PartWorker:
         self._qualifying = ThresholdReader(job.options)
         self._tables = TablePartReader(job)
         self._scanner = PartScanner(job.options, self._reader, self._tables, self._side_inputs)
+        self._table_writer = TableWriter(job, self._reader, self._tables, self._side_inputs)
         self._opened_side_inputs: SideInputs | None = None
 
     def run(self, task: Task[_Result], on_progress: OnProgress) -> _Result:
@@ -95,10 +98,14 @@ class PartWorker:
                 result = self._scanner.scan_tables(task, on_progress)
             case RenderSelection():
                 result = self._render_selection(task)
+            case StoreTables():
+                result = self._table_writer.store(task, on_progress)
             case CheckPart():
                 self._check_part(task)
             case StoreSideInputs():
                 self._store_side_inputs(task)
+            case DescribeDataset() if self._job.stores_tables:
+                result = describe_tables(task, self._options)
             case DescribeDataset():
                 result = describe(task, self._options, self._encoding)
             case _:

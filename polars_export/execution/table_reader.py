@@ -46,7 +46,7 @@ class TablePartReader:
             if reasons.null_count():
                 tables = reader.tables(group, qualifying.projection)
                 yield qualifying.as_records_need(tables.filter(reasons.is_null()))
-            on_progress(_share(part, group), group.rows)
+            on_progress(self.share(part, group), group.rows)
 
     def outlines(self, part: TablePart, on_progress: OnProgress) -> Iterator[tuple[TraceGroup, Tables]]:
         """Yield the traces of a part with the columns that decide, a row group at a time.
@@ -63,7 +63,7 @@ class TablePartReader:
                 tables = Tables(reader.traces(group, qualifying.columns), pl.DataFrame())
             qualifying.check_inputs(tables.traces, part.tables.files.name)
             yield group, tables
-            on_progress(_share(part, group), group.rows)
+            on_progress(self.share(part, group), group.rows)
 
     def rows(self, tables: StoredTables, rows: pl.Series) -> Tables:
         """Return the traces of some rows, which ascend, as the records need them.
@@ -80,6 +80,11 @@ class TablePartReader:
         joined = Tables(pl.concat([part.traces for part in parts]), pl.concat([part.turns for part in parts]))
         return self._qualifying.as_records_need(joined)
 
+    def share(self, part: TablePart, group: TraceGroup) -> int:
+        """Return how many bytes of a part, as it is stored, a row group of it takes."""
+        total = sum(each.size for each in part.groups)
+        return part.size * group.size // total if total else 0
+
     def checksums(self, part: TablePart) -> dict[int, dict[int, int]]:
         """Return the checksums of the blocks of all files of the tables, if the part is their first one."""
         files = part.tables.files
@@ -95,9 +100,3 @@ class TablePartReader:
         if files not in self._readers:
             self._readers[files] = TableReader(files)
         return self._readers[files]
-
-
-def _share(part: TablePart, group: TraceGroup) -> int:
-    """Return how many bytes of a part, as it is stored, a row group of it takes."""
-    total = sum(each.size for each in part.groups)
-    return part.size * group.size // total if total else 0

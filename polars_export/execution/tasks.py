@@ -41,6 +41,7 @@ __all__ = [
     "ScanTables",
     "ScannedPart",
     "StoreSideInputs",
+    "StoreTables",
     "StoredInput",
     "StoredTables",
     "TablePart",
@@ -60,6 +61,7 @@ class Job:
         into_directory: Whether that is a dataset repository.
         parts: Directory for the files of the parts and the spools.
         side_inputs: The file to which `StoreSideInputs` writes; None where the records hold neither prompts nor tools.
+        stores_tables: Whether the output is a repository of tables, in place of records.
     """
 
     eval_sets: tuple[str, ...]
@@ -68,6 +70,7 @@ class Job:
     into_directory: bool
     parts: Path
     side_inputs: Path | None = None
+    stores_tables: bool = False
 
 
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -231,6 +234,20 @@ class ScanTables(Task[ScannedPart]):
 
     number: int
     part: TablePart
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTables(Task[RenderedPart]):
+    """Read a part of files or of stored tables and write it as tables. `number` is the part's place among all."""
+
+    number: int
+    part: Part | TablePart
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        part = self.part
+        return part.size if isinstance(part, TablePart) else sum(segment.size for segment in part)
 
 
 @dataclass(frozen=True, slots=True)

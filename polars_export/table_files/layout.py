@@ -59,8 +59,9 @@ class TraceGroup(NamedTuple):
 def find_table_files(path: str) -> TableFiles | None:
     """Return the tables that a directory holds, None if it holds none.
 
-    These are `traces.parquet` and `turns.parquet`, or folders of these names with Parquet files, in the order of their
-    names.
+    These are the shards of a repository of tables, `data/traces-*.parquet` and `data/turns-*.parquet`; or files
+    `traces.parquet` and `turns.parquet`; or folders `traces` and `turns` of Parquet files. Several are in the order of
+    their names.
 
     Raises:
         SourceError: The directory cannot be read.
@@ -70,14 +71,22 @@ def find_table_files(path: str) -> TableFiles | None:
 
 
 def _files(directory: str, name: str) -> Iterator[str]:
-    alone, folder = os.path.join(directory, f"{name}{_ENDING}"), os.path.join(directory, name)  # noqa: PTH118 - a name of a store
+    alone = _join(directory, f"{name}{_ENDING}")
     if _kind(alone) is FileKind.FILE:
         yield alone
-    elif _kind(folder) is FileKind.FOLDER:
-        with as_source_error(folder):
-            listed = store_for(folder).list(folder)
-        names = sorted(file for file in listed.files if file.endswith(_ENDING) and not file.startswith("."))
-        yield from (os.path.join(folder, file) for file in names)  # noqa: PTH118
+        return
+    for folder, start in ((_join(directory, "data"), f"{name}-"), (_join(directory, name), "")):
+        if _kind(folder) is FileKind.FOLDER:
+            with as_source_error(folder):
+                listed = store_for(folder).list(folder)
+            files = sorted(file for file in listed.files if file.startswith(start) and file.endswith(_ENDING))
+            yield from (_join(folder, file) for file in files if not file.startswith("."))
+            if files:
+                return
+
+
+def _join(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118 - as the search joins them
 
 
 def _kind(path: str) -> FileKind | None:

@@ -1,0 +1,78 @@
+"""Store the traces of sources as tables: a repository of two configurations, `traces` and `turns`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polars_export.execution.conductor import Conduct, conduct
+from polars_export.option_values import path
+from polars_export.options import ExportOptions
+
+if TYPE_CHECKING:
+    import os
+
+    from polars_export.execution.executor import ExecutorFactory
+    from polars_export.execution.run_state import ExportProgress
+    from polars_export.report import ExportReport
+    from polars_export.sources.find import Sources
+    from polars_export.tables.tables import Tables
+
+__all__ = ["write_tables"]
+
+
+def write_tables(  # noqa: PLR0913 - one parameter per option
+    sources: Sources | Tables,
+    output: str | os.PathLike[str],
+    *,
+    prompts: Sources = (),
+    tools: str | os.PathLike[str] | None = None,
+    on_error: str = "fail",
+    max_record_bytes: int | str = "256MB",
+    max_shard_bytes: int | str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    workers: int = 0,
+    on_progress: ExportProgress | None = None,
+    executor: ExecutorFactory | None = None,
+) -> ExportReport:
+    """Store the traces of some sources as tables, which `read`, `export` and `scan_tables` take as a source.
+
+    The options are those of `ExportOptions` that say how sources are read and how a directory is written.
+
+    Args:
+        sources: As for `export`; of tables in memory, columns of your own are not written.
+        output: A directory. It is replaced when all is written, and left alone if anything fails.
+        prompts: Eval sets with the prompts of the cases; they become messages of the tables.
+        tools: File with the function schemas of the tools.
+        on_error: How to handle invalid records.
+        max_record_bytes: Maximum size of a record that is read.
+        max_shard_bytes: Maximum size of a file of one of the tables, in bytes of its rows in memory.
+        overwrite: Whether to replace a directory that is not empty.
+        resume: Whether to resume an interrupted run into the same output.
+        workers: Number of processes for large sources, 0 for one on every processor.
+        on_progress: As for `export`.
+        executor: As for `export`.
+
+    Returns:
+        The account; its records are the traces that were written.
+
+    Raises:
+        InputError: A source or a record cannot be used.
+        NothingToExportError: There are no traces.
+        OutputError: The output could not be written.
+        OptionError: The output is no directory, or an option has a value that cannot be used.
+    """
+    options = ExportOptions(
+        "chatml",
+        target="trl",  # which reads prompts and tools, and takes every kind of input
+        prompts=prompts,
+        tools=tools,
+        missing_prompt="keep",
+        on_error=on_error,
+        max_record_bytes=max_record_bytes,
+        max_shard_bytes=max_shard_bytes,
+        overwrite=overwrite,
+        resume=resume,
+        workers=workers,
+    )
+    return conduct(sources, path("output", output), options, Conduct(on_progress, executor, stores_tables=True))
