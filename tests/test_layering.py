@@ -49,7 +49,7 @@ ROOMS: dict[str, set[str]] = {
     "reporter": {"choices", "errors", "execution", "inputs", "options", "tables"},
     "terminal": {"execution", "report"},
     "cli_options": {"choices", "options", "targets"},
-    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "terminal"},
+    "cli": {"__init__", "cli_options", "errors", "execution", "options", "process", "report", "terminal"},
     "__main__": {"cli"},
 }  # fmt: skip
 FILES = {"pathlib", "io", "glob", "shutil", "tempfile"}

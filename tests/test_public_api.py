@@ -26,6 +26,9 @@ def test_what_is_checked_also_runs(tmp_path: Path) -> None:
     assert len([*tmp_path.iterdir()]) == 4
     typing_public_api.choose_options()
     typing_public_api.read_as_tables(RUN, DATA / "sets")
+    typing_public_api.use_tables(RUN, DATA / "sets", tmp_path)
+    typing_public_api.store_tables(RUN, tmp_path)
+    typing_public_api.select_by_rule()
     typing_public_api.export_objects(results["case_results"][0])
     typing_public_api.report_on(results)
     assert str(typing_public_api.export_or_explain("nowhere", str(tmp_path / "e.jsonl"))).startswith("nowhere: ")

@@ -6,7 +6,7 @@ which takes as long as they need to load them.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import starmap
@@ -31,7 +31,15 @@ from polars_export.execution.table_parts import (
     table_parts,
     tables_size,
 )
-from polars_export.execution.tasks import CheckPart, DescribeDataset, Job, StoreSideInputs, StoreTables, TablePart
+from polars_export.execution.tasks import (
+    CheckPart,
+    CountLines,
+    DescribeDataset,
+    Job,
+    StoreSideInputs,
+    StoreTables,
+    TablePart,
+)
 from polars_export.option_values import path
 from polars_export.options import ExportOptions
 from polars_export.process import preserve_sigint
@@ -55,7 +63,7 @@ from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from polars_export.execution.executor import Executor, ExecutorFactory
@@ -277,7 +285,7 @@ class _Run:
         """Have all records rendered and written."""
         if self.job.stores_tables:
             self._store_side_inputs()
-            self.collector.render(starmap(StoreTables, enumerate(self.parts)), self.executor)
+            self.collector.render(self._store_tasks(), self.executor)
         elif self.job.options.looks_across:
             self._render_selection()
         else:
@@ -296,6 +304,17 @@ class _Run:
     def _store_side_inputs(self) -> None:
         if self.job.side_inputs:
             self._run_all([StoreSideInputs(self.job.side_inputs)])
+
+    def _store_tasks(self) -> Iterator[StoreTables]:
+        """Yield the tasks that store tables; each is told the lines before, which who reads a segment does not see."""
+        counted = self.executor.run(map(CountLines, self.parts), self.state.add_progress)
+        before: Counter[int] = Counter()
+        for number, (part, lines) in enumerate(list(zip(self.parts, counted, strict=True))):
+            starts = []
+            for segment, count in () if isinstance(part, TablePart) else zip(part, lines, strict=True):
+                starts.append(before[segment.number])
+                before[segment.number] += count
+            yield StoreTables(number, part, tuple(starts))
 
     def _render_selection(self) -> None:
         """Scan all traces, choose among them and have the chosen ones rendered.

@@ -79,8 +79,7 @@ class Journal:
             return None
         if not isinstance(task, RenderSelection):
             part, work = task.part, repr(task)
-            is_table = isinstance(part, TablePart)
-            paths = list(part.tables.paths) if is_table else [segment.path for segment in part]
+            paths = list(part.tables.paths) if isinstance(part, TablePart) else [segment.path for segment in part]
         else:
             sources = [source for _, source in sorted(task.stored.items(), key=operator.itemgetter(0))]
             paths, work = [path for source in sources for path in source.paths], repr(task.traces.rows())

@@ -14,6 +14,7 @@ from polars_export.execution.table_reader import TablePartReader
 from polars_export.execution.table_writer import TableWriter
 from polars_export.execution.tasks import (
     CheckPart,
+    CountLines,
     DescribeDataset,
     PartAccount,
     RenderedPart,
@@ -90,27 +91,37 @@ class PartWorker:
         match task:
             case RenderPart():
                 result = self._render_part(task, on_progress)
-            case RenderTables():
-                result = self._render_tables(task, on_progress)
-            case ScanPart():
-                result = self._scanner.scan(task, on_progress)
-            case ScanTables():
-                result = self._scanner.scan_tables(task, on_progress)
             case RenderSelection():
                 result = self._render_selection(task)
-            case StoreTables():
-                result = self._table_writer.store(task, on_progress)
+            case ScanPart():
+                result = self._scanner.scan(task, on_progress)
             case CheckPart():
                 self._check_part(task)
             case StoreSideInputs():
                 self._store_side_inputs(task)
-            case DescribeDataset() if self._job.stores_tables:
-                result = describe_tables(task, self._options)
             case DescribeDataset():
-                result = describe(task, self._options, self._encoding)
+                result = self._describe(task)
             case _:
-                raise TypeError(f"unknown task {type(task).__name__}")
+                result = self._run_on_tables(task, on_progress)
         return cast("_Result", result)  # each task says in its type what it results in
+
+    def _run_on_tables(self, task: Task[_Result], on_progress: OnProgress) -> object:
+        """Run a task that reads or writes stored tables."""
+        match task:
+            case RenderTables():
+                return self._render_tables(task, on_progress)
+            case ScanTables():
+                return self._scanner.scan_tables(task, on_progress)
+            case CountLines():
+                return self._table_writer.count_lines(task)
+            case StoreTables():
+                return self._table_writer.store(task, on_progress)
+        raise TypeError(f"unknown task {type(task).__name__}")
+
+    def _describe(self, task: DescribeDataset) -> dict[str, str]:
+        if self._job.stores_tables:
+            return describe_tables(task, self._options)
+        return describe(task, self._options, self._encoding)
 
     def _render_part(self, task: RenderPart, on_progress: OnProgress) -> RenderedPart:
         """Render the traces of a part that stay by rules which look at each of them.

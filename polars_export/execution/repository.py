@@ -95,7 +95,7 @@ def describe_tables(facts: DescribeDataset, options: ExportOptions) -> dict[str,
         sources=[file.path for file in facts.sources],
         traces_read=report.traces_read,
         dropped={str(reason): count for reason, count in report.dropped.items()},
-        models=dict(statistics.models),
+        models={model: count for model, count in statistics.models.items() if model},
     )
     return {"README.md": render_tables_card(card), "manifest.json": _manifest(facts, used)}
 

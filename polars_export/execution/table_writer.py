@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from polars_export.execution.tasks import PartAccount, RenderedPart, TablePart
+from polars_export.execution.tasks import RenderedPart, TablePart
 from polars_export.inputs.decoders import Decoders
 from polars_export.pipeline.card_statistics import CardStatistics
 from polars_export.process import pause_gc
 from polars_export.report import DropReason
+from polars_export.sources.segments import lines_in
 from polars_export.table_files.blocks import SCHEMAS, row_groups
 from polars_export.table_files.reader import TableReader
 from polars_export.tables.builder import TableBuilder
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from polars_export.execution.part_reader import PartReader
     from polars_export.execution.quarantine import Rejects
     from polars_export.execution.table_reader import TablePartReader
-    from polars_export.execution.tasks import Job, OnProgress, StoreTables
-    from polars_export.inputs.partition import Part
+    from polars_export.execution.tasks import CountLines, Job, OnProgress, PartAccount, StoreTables
     from polars_export.prompts.join import SideInputs
     from polars_export.tables.tables import Tables
 
@@ -57,7 +57,7 @@ class TableWriter:
         path, statistics = self._job.parts / f"{task.number:06d}", CardStatistics()
         first = task.number * _TRACES_OF_A_PART
         with pause_gc(), self._reader.open(task.number) as (account, rejects):
-            read = self._read(task.part, account, rejects, on_progress)
+            read = self._read(task, account, rejects, on_progress)
             with closing(RowGroupWriter(path, self._job.output)) as writer:
                 for batch in read:
                     tables = batch.numbered(first)
@@ -71,9 +71,18 @@ class TableWriter:
                         writer.write(name, rows, Encoding(SCHEMAS[name], (), "parquet", for_hub=True))
         return RenderedPart(path, writer.blocks, statistics, account)
 
+    def count_lines(self, task: CountLines) -> tuple[int, ...]:
+        """Return for each segment of a part the lines that start in it, of files that are cut.
+
+        Raises:
+            SourceError: A file cannot be read.
+        """
+        return () if isinstance(task.part, TablePart) else tuple(map(lines_in, task.part))
+
     def _read(
-        self, part: Part | TablePart, account: PartAccount, rejects: Rejects, on_progress: OnProgress
+        self, task: StoreTables, account: PartAccount, rejects: Rejects, on_progress: OnProgress
     ) -> Iterator[Tables]:
+        part = task.part
         if isinstance(part, TablePart):
             account.checksums.update(self._tables.checksums(part))
             reader = TableReader(part.tables.files)
@@ -83,10 +92,14 @@ class TableWriter:
                 on_progress(self._tables.share(part, group), group.rows)
             return
         builder, size = TableBuilder(Projection.FULL), 0
-        for _, match, chunk in self._reader.chunks(part, account, rejects, on_progress):
+        lines = {(segment.number, segment.start): count for segment, count in zip(part, task.lines, strict=True)}
+        for segment, match, chunk in self._reader.chunks(part, account, rejects, on_progress):
             account.counters.traces_read += len(chunk.spans)
             decoded = self._decoders.of(match).decode(chunk)
             account.counters.drop(DropReason.INVALID, rejects.records(decoded))
+            if (before := lines[segment.number, segment.start]) and chunk.array_path is None:
+                positions = decoded.columns.traces["position"]
+                decoded.columns.traces["position"] = [position + before for position in positions]
             builder.add(decoded.columns)
             size += chunk.spans[-1][1] - chunk.spans[0][0] if chunk.spans else 0
             if size >= _BATCH_BYTES and len(builder):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckPart",
+    "CountLines",
     "DescribeDataset",
     "Job",
     "Lines",
@@ -237,11 +238,25 @@ class ScanTables(Task[ScannedPart]):
 
 
 @dataclass(frozen=True, slots=True)
+class CountLines(Task[tuple[int, ...]]):
+    """Count for each segment of a part the lines that start in it, of files that are cut; 0 for the others."""
+
+    part: Part | TablePart
+
+
+@dataclass(frozen=True, slots=True)
 class StoreTables(Task[RenderedPart]):
-    """Read a part of files or of stored tables and write it as tables. `number` is the part's place among all."""
+    """Read a part of files or of stored tables and write it as tables.
+
+    Attributes:
+        number: The part's place among all.
+        part: The part.
+        lines: For each segment of files how many lines of its file stand before.
+    """
 
     number: int
     part: Part | TablePart
+    lines: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:

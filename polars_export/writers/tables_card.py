@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["TablesFacts", "render_tables_card"]
 
 _FOLDER = "path/to/this/folder"
+_SUMMARY = (
+    "{traces:,} recorded agent traces and their {turns:,} turns as two tables, stored by polars-export. The exact"
+    " account, with the checksum of every file, is in `manifest.json`."
+)
+_COLUMNS = (
+    "A row of `traces` is a trace, a row of `turns` is a message of the assistant with its tool calls and their"
+    " results, in the order of the traces. The column `trace` joins them; its numbers ascend, with gaps."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,7 @@ class TablesFacts:
     sources: Sequence[str]
     traces_read: int
     dropped: Mapping[str, int] = field(default_factory=dict)
-    models: Mapping[str | None, int] = field(default_factory=dict)
+    models: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, table: str) -> int:
         """Return the number of rows of a table."""
@@ -51,10 +59,8 @@ def render_tables_card(facts: TablesFacts) -> str:
     """Return `README.md`: front matter that `load_dataset` checks the tables against, then the text."""
     paragraphs = [
         f"# {heading(facts.title)}",
-        f"{facts.rows('traces'):,} recorded agent traces and their {facts.rows('turns'):,} turns as two tables, stored"
-        " by polars-export. The exact account, with the checksum of every file, is in `manifest.json`.",
-        "A row of `traces` is a trace, a row of `turns` is a message of the assistant with its tool calls and their"
-        " results, in the order of the traces. The column `trace` joins them; its numbers ascend, with gaps.",
+        _SUMMARY.format(traces=facts.rows("traces"), turns=facts.rows("turns")),
+        _COLUMNS,
         "## Where it comes from",
         bullets([code_span(source) for source in facts.sources]),
         _account(facts),
@@ -108,8 +114,7 @@ def _account(facts: TablesFacts) -> str:
 
 
 def _models(facts: TablesFacts) -> list[str]:
-    known = {model: count for model, count in facts.models.items() if model is not None}
-    if not known:
+    if not facts.models:
         return []
-    ranked = sorted(known.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(facts.models.items(), key=lambda item: (-item[1], item[0]))
     return ["Models, by their traces:", bullets([f"{code_span(model)}: {count:,}" for model, count in ranked])]
