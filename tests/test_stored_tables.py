@@ -176,7 +176,11 @@ def test_a_file_is_no_place_for_tables(tmp_path: Path) -> None:
 def test_a_directory_is_replaced_only_if_asked_for(stored: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "runs.jsonl", *lines(2))
     pe.write_tables(source, tmp_path / "tables")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").touch()
     with pytest.raises(pe.OutputError, match="not empty; --overwrite replaces all of it"):
+        pe.write_tables(source, tmp_path / "other")
+    with pytest.raises(pe.OptionError, match="only sources that are files can be added"):
         pe.write_tables(stored, tmp_path / "tables")
     with pytest.raises(pe.OptionError, match="--overwrite: would remove the source"):
         pe.write_tables(tmp_path / "tables", tmp_path / "tables", overwrite=True)
@@ -197,7 +201,7 @@ def test_the_command_stores_tables_that_it_exports(tmp_path: Path, capsys: pytes
     assert main(["export", str(output), *options, "--output", str(tmp_path / "a.jsonl")]) == 0
     assert main(["export", str(STORE), *options, "--output", str(tmp_path / "b.jsonl")]) == 0
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
-    assert main(["tables", str(STORE), "--output", str(output)]) == 5
+    assert main(["tables", str(STORE), "--output", str(output), "--max-record-size", "1MB"]) == 2
     assert main(["tables", str(STORE), "--output", str(tmp_path / "t.jsonl")]) == 2
     assert main(["tables", str(STORE), "--output", str(output), "--seed", "1"]) == 2
     assert capsys.readouterr().err.count("\n") == 3

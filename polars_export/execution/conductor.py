@@ -10,7 +10,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from polars_export.choices import FileType
 from polars_export.errors import InputError, OptionError, SourceError
@@ -63,7 +63,7 @@ from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from polars_export.execution.executor import Executor, ExecutorFactory
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from polars_export.table_files.layout import TableFiles
     from polars_export.tables.tables import Tables
 
-__all__ = ["Conduct", "ExportInputs", "conduct", "export", "find_inputs", "make_executor"]
+__all__ = ["Addition", "Conduct", "ExportInputs", "conduct", "export", "find_inputs", "make_executor"]
 
 _LEAST_FOR_PROCESSES = 48 << 20
 """Bytes of the sources from which on other processes run the tasks: to start them takes as long as to export these."""
@@ -118,12 +118,34 @@ class Conduct(NamedTuple):
     on_progress: ExportProgress | None = None
     executor: ExecutorFactory | None = None
     stores_tables: bool = False
+    addition: Addition | None = None
+
+
+class Addition(Protocol):
+    """What is stored in place of earlier tables; see `add_tables`."""
+
+    @property
+    def inputs(self) -> ExportInputs:
+        """What is read."""
+        ...
+
+    def known_files(self) -> Mapping[int, ManifestFile]:
+        """Return the sources that are not read, by their places."""
+        ...
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """Return the path and size of each source."""
+        ...
+
+    def parts(self, *, tolerant: bool) -> Iterator[Part | TablePart]:
+        """Yield the parts of all sources."""
+        ...
 
 
 def conduct(sources: Sources | Tables, output: str, options: ExportOptions, how: Conduct) -> ExportReport:
     """Export as `export` does; or store tables, of which the options say how the sources are read."""
-    frames = as_tables(sources)
-    inputs = find_inputs(cast("Sources", sources) if frames is None else (), options)
+    frames, addition = as_tables(sources), how.addition
+    inputs = addition.inputs if addition else find_inputs(cast("Sources", sources) if frames is None else (), options)
     into_directory = check_output(output, inputs.files, inputs.searched, overwrite=options.overwrite)
     if how.stores_tables and not into_directory:
         raise OptionError("output", f"tables are stored in a directory; found {output!r}")
@@ -131,13 +153,13 @@ def conduct(sources: Sources | Tables, output: str, options: ExportOptions, how:
     rejects = rejects_path(output, inputs.files, into_directory=into_directory) if options.skips else None
     repository = options.repository
     plan = Plan(repository.file_type.value, repository.max_shard_bytes, options.overwrite) if into_directory else None
-    state = RunState(_sizes(inputs, frames, options), how.on_progress, rejects, in_memory=frames is not None)
+    sizes = addition.sizes() if addition else _sizes(inputs, frames, options)
+    known = addition.known_files() if addition else {}
+    state = RunState(sizes, how.on_progress, rejects, in_memory=frames is not None, known_files=known)
     side_input_files = inputs.side_input_files()
     key = job_key(side_input_files, options) + (" tables" if how.stores_tables else "")
     with open_output(output, plan, key, resume=options.resume) as opened:
-        found = FoundSources(inputs.sources, inputs.tables)
-        stored = None if frames is None else _store_frames(frames, opened.parts, options, how, output)
-        parts = list(table_parts(0, stored) if stored else parts_of(found, tolerant=options.skips))
+        parts = list(_parts(inputs, frames, opened.parts, options, how=how, output=output))
         rendering = options if into_directory else replace(options, file_type=FileType(file_type_of(output)))
         side_inputs = opened.parts / "side-inputs" if inputs.joins_prompts else None
         job = Job(
@@ -150,7 +172,8 @@ def conduct(sources: Sources | Tables, output: str, options: ExportOptions, how:
         ):
             run = _Run(job, parts, running, state, collector, side_input_files)
             run.render()
-            raise_if_all_skipped(state.skipped_files, inputs.sources)
+            if not addition:
+                raise_if_all_skipped(state.skipped_files, inputs.sources)
             state.counters.raise_if_empty(options.quality_threshold)
             if isinstance(opened.writer, DatasetWriter):
                 run.describe(opened.writer)
@@ -241,6 +264,23 @@ def _sizes(inputs: ExportInputs, frames: Tables | None, options: ExportOptions) 
     if frames is not None:
         return [(FRAMES, tables_size(frames))]
     return [(path, size_of(path, tolerant=options.skips)) for path in inputs.paths]
+
+
+def _parts(  # noqa: PLR0913 - all that there is
+    inputs: ExportInputs,
+    frames: Tables | None,
+    folder: Path,
+    options: ExportOptions,
+    *,
+    how: Conduct,
+    output: str,
+) -> Iterator[Part | TablePart]:
+    """Return the parts of the sources."""
+    if how.addition:
+        return how.addition.parts(tolerant=options.skips)
+    if frames is not None:
+        return table_parts(0, _store_frames(frames, folder, options, how, output))
+    return parts_of(FoundSources(inputs.sources, inputs.tables), tolerant=options.skips)
 
 
 def _store_frames(tables: Tables, parts: Path, options: ExportOptions, how: Conduct, output: str) -> TableFiles:

@@ -12,7 +12,7 @@ from polars_export.sources.fingerprint import CHECKSUM_KIND
 from polars_export.table_files.blocks import SCHEMAS
 from polars_export.targets import Unit
 from polars_export.writers.card import CardFacts, Turns, render_card
-from polars_export.writers.manifest import render_manifest
+from polars_export.writers.manifest import options_of_tables, render_manifest
 from polars_export.writers.tables_card import TablesFacts, render_tables_card
 
 if TYPE_CHECKING:
@@ -85,8 +85,6 @@ def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding)
 
 def describe_tables(facts: DescribeDataset, options: ExportOptions) -> dict[str, str]:
     """Return the texts of the card and the manifest of stored tables, by the file's name."""
-    known = options.as_dict()
-    used = {name: known[name] for name in _OPTIONS_OF_TABLES if name in known}
     report, statistics = facts.report, facts.statistics
     card = TablesFacts(
         title=_title(report),
@@ -97,19 +95,10 @@ def describe_tables(facts: DescribeDataset, options: ExportOptions) -> dict[str,
         dropped={str(reason): count for reason, count in report.dropped.items()},
         models={model: count for model, count in statistics.models.items() if model},
     )
-    return {"README.md": render_tables_card(card), "manifest.json": _manifest(facts, used)}
-
-
-_OPTIONS_OF_TABLES = (
-    "file_type",
-    "input",
-    "map",
-    "max_record_bytes",
-    "max_shard_bytes",
-    "on_error",
-    "prompts",
-    "tools",
-)
+    return {
+        "README.md": render_tables_card(card),
+        "manifest.json": _manifest(facts, options_of_tables(options.as_dict())),
+    }
 
 
 def _manifest(facts: DescribeDataset, options: dict[str, object]) -> str:

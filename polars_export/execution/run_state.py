@@ -16,7 +16,7 @@ from polars_export.sources.stream import is_piped
 from polars_export.writers.manifest import ManifestFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from polars_export.execution.tasks import Lines, PartAccount, RenderedPart
 
@@ -35,6 +35,7 @@ class RunState:
         on_progress: Called when more has been read.
         rejects: The file for invalid records; None where they stop the export.
         in_memory: Whether the sources are frames in memory.
+        known_files: What the manifest says of sources that are not read, by their numbers.
         piped: Whether a source can be read only once.
         bytes_stored: The size of all sources.
         started: When the export began, as `time.monotonic` has it.
@@ -52,6 +53,7 @@ class RunState:
     on_progress: ExportProgress | None
     rejects: str | None
     in_memory: bool = False
+    known_files: Mapping[int, ManifestFile] = field(default_factory=dict)
     piped: bool = field(init=False)
     bytes_stored: int = field(init=False)
     started: float = field(default_factory=time.monotonic)
@@ -91,7 +93,9 @@ class RunState:
     def source_files(self) -> list[ManifestFile]:
         """Return what the manifest says of the sources, once all of them are read; of frames and pipes only a name."""
         return [
-            ManifestFile(path, None, None)
+            self.known_files[number]
+            if number in self.known_files
+            else ManifestFile(path, None, None)
             if self.in_memory or is_piped(path)
             else ManifestFile(path, size, checksum(self.checksums.get(number, {}), size))
             for number, (path, size) in enumerate(self.sources)

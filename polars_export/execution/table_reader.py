@@ -65,6 +65,22 @@ class TablePartReader:
             yield group, tables
             on_progress(self.share(part, group), group.rows)
 
+    def whole(self, part: TablePart, on_progress: OnProgress) -> Iterator[Tables]:
+        """Yield the traces of a part with all columns, a row group at a time; those of some sources if it says so.
+
+        Raises:
+            SourceError: The tables cannot be used.
+        """
+        reader = self._reader(part.tables.files)
+        for group in part.groups:
+            if part.keep is None:
+                yield reader.tables(group, Projection.FULL)
+            else:
+                keep = reader.traces(group, ["source"])["source"].is_in(part.keep)
+                if keep.any():
+                    yield reader.tables(group, Projection.FULL).filter(keep)
+            on_progress(self.share(part, group), group.rows)
+
     def rows(self, tables: StoredTables, rows: pl.Series) -> Tables:
         """Return the traces of some rows, which ascend, as the records need them.
 
@@ -88,7 +104,7 @@ class TablePartReader:
     def checksums(self, part: TablePart) -> dict[int, dict[int, int]]:
         """Return the checksums of the blocks of all files of the tables, if the part is their first one."""
         files = part.tables.files
-        if part.start or not self._job.into_directory:
+        if part.start or part.keep is not None or not self._job.into_directory:
             return {}
         segments = (
             Segment(part.number + place, path, size=size_of(path), file_size=size_of(path))

@@ -12,7 +12,6 @@ from polars_export.process import pause_gc
 from polars_export.report import DropReason
 from polars_export.sources.segments import lines_in
 from polars_export.table_files.blocks import SCHEMAS, row_groups
-from polars_export.table_files.reader import TableReader
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.writers.blocks import Encoding, RowGroupWriter
@@ -85,11 +84,9 @@ class TableWriter:
         part = task.part
         if isinstance(part, TablePart):
             account.checksums.update(self._tables.checksums(part))
-            reader = TableReader(part.tables.files)
-            for group in part.groups:
-                account.counters.traces_read += group.rows
-                yield reader.tables(group, Projection.FULL)
-                on_progress(self._tables.share(part, group), group.rows)
+            for tables in self._tables.whole(part, on_progress):
+                account.counters.traces_read += len(tables)
+                yield tables
             return
         builder, size = TableBuilder(Projection.FULL), 0
         lines = {(segment.number, segment.start): count for segment, count in zip(part, task.lines, strict=True)}

@@ -150,6 +150,7 @@ class TablePart(NamedTuple):
         start: The first of the groups.
         end: The one behind the last of them.
         size: The bytes of the files that they take as stored, about.
+        keep: The sources whose traces are read; None for all.
     """
 
     number: int
@@ -157,6 +158,7 @@ class TablePart(NamedTuple):
     start: int
     end: int
     size: int
+    keep: tuple[str, ...] | None = None
 
     @property
     def groups(self) -> tuple[TraceGroup, ...]:

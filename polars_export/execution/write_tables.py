@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
+from polars_export.execution.add_tables import find_addition
 from polars_export.execution.conductor import Conduct, conduct
+from polars_export.execution.table_parts import as_tables
 from polars_export.option_values import path
 from polars_export.options import ExportOptions
 
@@ -37,17 +40,21 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
 ) -> ExportReport:
     """Store the traces of some sources as tables, which `read`, `export` and `scan_tables` take as a source.
 
+    Into its own earlier output it adds: what the tables have of a file that has not changed (by path, size and checksum)
+    stays, new traces come behind, and those of a file that has changed are replaced in their place. All files together
+    are replaced in one step.
+
     The options are those of `ExportOptions` that say how sources are read and how a directory is written.
 
     Args:
         sources: As for `export`; of tables in memory, columns of your own are not written.
-        output: A directory. It is replaced when all is written, and left alone if anything fails.
+        output: A directory, empty or with earlier tables. It is replaced when all is written, and left alone if anything fails.
         prompts: Eval sets with the prompts of the cases; they become messages of the tables.
         tools: File with the function schemas of the tools.
         on_error: How to handle invalid records.
         max_record_bytes: Maximum size of a record that is read.
         max_shard_bytes: Maximum size of a file of one of the tables, in bytes of its rows in memory.
-        overwrite: Whether to replace a directory that is not empty.
+        overwrite: Whether to replace a directory that is not empty, rather than to add to tables in it.
         resume: Whether to resume an interrupted run into the same output.
         workers: Number of processes for large sources, 0 for one on every processor.
         on_progress: As for `export`.
@@ -60,7 +67,8 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
         InputError: A source or a record cannot be used.
         NothingToExportError: There are no traces.
         OutputError: The output could not be written.
-        OptionError: The output is no directory, or an option has a value that cannot be used.
+        OptionError: The output is no directory, or holds tables that were made with other options; or an option has a
+            value that cannot be used.
     """
     options = ExportOptions(
         "chatml",
@@ -75,4 +83,9 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
         resume=resume,
         workers=workers,
     )
-    return conduct(sources, path("output", output), options, Conduct(on_progress, executor, stores_tables=True))
+    output, addition = path("output", output), None
+    if not overwrite and as_tables(sources) is None:
+        addition = find_addition(cast("Sources", sources), output, options)
+    if addition:
+        options = replace(options, overwrite=True)
+    return conduct(sources, output, options, Conduct(on_progress, executor, True, addition))
