@@ -83,7 +83,8 @@ def tables_command(
 ) -> None:
     """Store traces as two tables in Parquet, to query and to export them again without reading JSON.
 
-    SOURCE is what export takes. The tables are a source of export in turn.
+    SOURCE is what export takes. The tables are a source of export in turn. Into its own earlier output the command
+    adds: sources that have not changed are not read again.
     """
     from polars_export.execution.write_tables import write_tables  # noqa: PLC0415 - as above
 

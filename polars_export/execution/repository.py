@@ -95,10 +95,8 @@ def describe_tables(facts: DescribeDataset, options: ExportOptions) -> dict[str,
         dropped={str(reason): count for reason, count in report.dropped.items()},
         models={model: count for model, count in statistics.models.items() if model},
     )
-    return {
-        "README.md": render_tables_card(card),
-        "manifest.json": _manifest(facts, options_of_tables(options.as_dict())),
-    }
+    manifest = _manifest(facts, options_of_tables(options.as_dict()))
+    return {"README.md": render_tables_card(card), "manifest.json": manifest}
 
 
 def _manifest(facts: DescribeDataset, options: dict[str, object]) -> str:

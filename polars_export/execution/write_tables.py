@@ -40,15 +40,12 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
 ) -> ExportReport:
     """Store the traces of some sources as tables, which `read`, `export` and `scan_tables` take as a source.
 
-    Into its own earlier output it adds: what the tables have of a file that has not changed (by path, size and checksum)
-    stays, new traces come behind, and those of a file that has changed are replaced in their place. All files together
-    are replaced in one step.
-
-    The options are those of `ExportOptions` that say how sources are read and how a directory is written.
+    Into its own earlier output it adds: what the tables have of a file that has not changed (by path, size, checksum)
+    stays, new traces come behind, and those of a changed file are replaced in their place; all in one step.
 
     Args:
         sources: As for `export`; of tables in memory, columns of your own are not written.
-        output: A directory, empty or with earlier tables. It is replaced when all is written, and left alone if anything fails.
+        output: A directory, empty or with earlier tables; it is left alone if anything fails.
         prompts: Eval sets with the prompts of the cases; they become messages of the tables.
         tools: File with the function schemas of the tools.
         on_error: How to handle invalid records.
@@ -67,15 +64,13 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
         InputError: A source or a record cannot be used.
         NothingToExportError: There are no traces.
         OutputError: The output could not be written.
-        OptionError: The output is no directory, or holds tables that were made with other options; or an option has a
-            value that cannot be used.
+        OptionError: The output is no directory or holds tables made with other options, or an option cannot be used.
     """
     options = ExportOptions(
         "chatml",
         target="trl",  # which reads prompts and tools, and takes every kind of input
         prompts=prompts,
         tools=tools,
-        missing_prompt="keep",
         on_error=on_error,
         max_record_bytes=max_record_bytes,
         max_shard_bytes=max_shard_bytes,
@@ -83,9 +78,13 @@ def write_tables(  # noqa: PLR0913 - one parameter per option
         resume=resume,
         workers=workers,
     )
-    output, addition = path("output", output), None
-    if not overwrite and as_tables(sources) is None:
-        addition = find_addition(cast("Sources", sources), output, options)
-    if addition:
-        options = replace(options, overwrite=True)
-    return conduct(sources, output, options, Conduct(on_progress, executor, True, addition))
+    return _add_or_write(sources, path("output", output), options, Conduct(on_progress, executor, stores_tables=True))
+
+
+def _add_or_write(sources: Sources | Tables, output: str, options: ExportOptions, how: Conduct) -> ExportReport:
+    if options.overwrite or as_tables(sources) is not None:
+        return conduct(sources, output, options, how)
+    addition = find_addition(cast("Sources", sources), output, options)
+    if addition is None:
+        return conduct(sources, output, options, how)
+    return conduct(sources, output, replace(options, overwrite=True), how._replace(addition=addition))
