@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -265,3 +266,19 @@ def test_damaged_tables_are_named(store: pe.Tables, tmp_path: Path) -> None:
     (folder / "turns.parquet").write_bytes(b"PAR1 and so on")
     with pytest.raises(pe.SourceError, match=r"turns.parquet: cannot be read as Parquet"):
         pe.export(folder, tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("name", ["traces.parquet", "turns.parquet"])
+def test_whatever_bytes_are_changed_tables_are_read_or_refused(name: str, store: pe.Tables, tmp_path: Path) -> None:
+    few = store.filter(pl.col("trace") < 8)
+    folder = write_tables(few, tmp_path / "tables", 5, 30)
+    whole, random = (folder / name).read_bytes(), Random(3)  # noqa: S311 - no secret
+    options = pe.ExportOptions("chatml", target="trl", missing_prompt="keep")
+    outcomes = set()
+    for number in range(100):
+        damaged = bytearray(whole[: random.randrange(len(whole))] if number % 5 == 0 else whole)
+        for _ in range(3):
+            damaged[-random.randrange(1, 1 + min(len(damaged), 5_000))] = random.randrange(256)
+        (folder / name).write_bytes(damaged)
+        outcomes.add(outcome(folder, tmp_path / "out.jsonl", options)[0] is pe.SourceError)
+    assert True in outcomes

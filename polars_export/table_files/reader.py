@@ -149,7 +149,10 @@ class _File:
         held = [column.name for column in columns if column.name in self._names]
         with _parquet_errors(self._path), store_for(self._path).open(self._path) as file:
             opened = pq.ParquetFile(file, metadata=self._metadata)
-            frame = pl.DataFrame(opened.read_row_group(row_group, columns=held, use_threads=False))
+            table = opened.read_row_group(row_group, columns=held, use_threads=False)
+            table.validate(full=True)  # texts too, which Polars would take as they are
+            plain = pa.table({field.name: table[field.name] for field in table.schema})
+            frame = pl.DataFrame(plain)  # without metadata: Polars panics where these are no text
         known = [column.name for column in columns]
         required = [name for name in _REQUIRED if name in known]
         return conformed(self._path, frame, columns, required, ()).select(known)
@@ -159,8 +162,9 @@ class _File:
 def _parquet_errors(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(path, f"cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    except (OSError, ValueError, OverflowError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(path, f"cannot be read as Parquet ({reason})") from None
 
 
 def _turn_groups(files: Sequence[_File]) -> Iterator[_TurnGroup]:
