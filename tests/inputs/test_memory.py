@@ -59,18 +59,17 @@ def write_log(path: Path, size: int) -> None:
 def write_table(path: Path, size: int) -> None:
     """Write rows whose texts differ, so that their size in the file is that in memory."""
     number = 0
+
+    def row() -> Json:
+        return {**ROW, "messages": [{**message, "content": f"{number} {message['content']}"} for message in SAID * 5]}
+
     schema = pa.Table.from_pylist([ROW]).schema
     with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
         while path.stat().st_size < size:
             rows = []
             for _ in range(2_000):
                 number += 1
-                rows.append(
-                    {
-                        **ROW,
-                        "messages": [{**message, "content": f"{number} {message['content']}"} for message in SAID * 5],
-                    }
-                )
+                rows.append(row())
             writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=500)
 
 

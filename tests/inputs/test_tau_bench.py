@@ -92,7 +92,8 @@ def test_tables_and_frames_give_the_same_bytes(name: str, rows: list[Json], tmp_
     options = pe.ExportOptions(name, target="trl", label_threshold=0.5 if name == "kto" else None)
     pe.write_tables(source, tmp_path / "tables")
     made = []
-    for number, given in enumerate((source, tmp_path / "tables", pe.read(source), pe.read(tmp_path / "tables"))):
+    given_sources: list[Any] = [source, tmp_path / "tables", pe.read(source), pe.read(tmp_path / "tables")]
+    for number, given in enumerate(given_sources):
         output = tmp_path / f"{number}.jsonl"
         pe.export(given, output, options)
         made.append(output.read_bytes())
