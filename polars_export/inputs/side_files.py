@@ -12,8 +12,9 @@ from polars_export.sources.store import FileKind, store_for
 
 if TYPE_CHECKING:
     from polars_export.json_values import Json
+    from polars_export.messages.records import Trace
 
-__all__ = ["has_files_near", "json_beside", "resolved_in", "stem_of"]
+__all__ = ["has_files_near", "json_beside", "resolved_beside", "resolved_in", "set_verdict", "stem_of"]
 
 _LARGEST = 64 << 20  # bytes of a file that is read whole
 
@@ -69,6 +70,25 @@ def stem_of(source: str, *endings: str) -> str | None:
     return name[: len(name) - len(ending)].encode("utf-8", "backslashreplace").decode()
 
 
+def resolved_beside(source: str, instance: str) -> bool | None:
+    """Return whether a report beside a source says that an instance is resolved; None if none says so.
+
+    Where the folder is named after the instance, as in runs of many, a report of the whole run may stand above it.
+
+    Raises:
+        InvalidRecordError: A report cannot be read.
+    """
+    if source == "-":
+        return None
+    resolved = resolved_in(json_beside(source, "report.json"), instance)
+    folder = os.path.basename(os.path.dirname(source))  # noqa: PTH119, PTH120 - as above
+    if resolved is None and folder == instance:
+        report = json_beside(source, "../report.json")
+        named = isinstance(report, dict) and not isinstance(report.get("resolved"), bool)
+        resolved = resolved_in(report, instance) if named else None
+    return resolved
+
+
 def resolved_in(report: Json, instance: str) -> bool | None:
     """Return whether a report of SWE-bench says that an instance is resolved; None if it does not say so.
 
@@ -77,7 +97,7 @@ def resolved_in(report: Json, instance: str) -> bool | None:
     if not isinstance(report, dict):
         return None
     own = report.get(instance, report)
-    value = own.get("resolved") if isinstance(own, dict) else None
+    value = own.get("resolved") if isinstance(own, dict) and own.get("instance_id", instance) == instance else None
     if isinstance(value, bool):
         return value
     for name in ("resolved_ids", "resolved"):
@@ -85,3 +105,10 @@ def resolved_in(report: Json, instance: str) -> bool | None:
             return True
     others = ("unresolved_ids", "unresolved", "error_ids", "empty_patch_ids", "completed_ids")
     return False if any(instance in ids for name in others if isinstance(ids := report.get(name), list)) else None
+
+
+def set_verdict(trace: Trace, resolved: bool | None) -> None:  # noqa: FBT001 - what is set
+    """Set what a report says as the verdict and the metric of a trace; nothing if it says nothing."""
+    if resolved is not None:
+        trace.verdict = "pass" if resolved else "fail"
+        trace.metrics = [("resolved", float(resolved))]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inputs import test_nemo_gym, test_openhands, test_swe_agent, test_tau2, test_verifiers
+from tests.inputs import test_mini_swe_agent, test_nemo_gym, test_openhands, test_swe_agent, test_tau2, test_verifiers
 from tests.inputs.mutations import export_mutations
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 VALID = {
-    "mini-swe-agent": test_swe_agent.VALID_MINI,
+    "mini-swe-agent": test_mini_swe_agent.VALID,
     "nemo-gym": test_nemo_gym.VALID,
     "openhands": test_openhands.VALID,
     "swe-agent": test_swe_agent.VALID,

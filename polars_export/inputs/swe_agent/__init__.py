@@ -45,6 +45,12 @@ class SweAgent(Dialect):
         """Return whether broken JSON with these keys is a damaged trajectory."""
         return {"environment", "trajectory"} <= keys
 
+    def describe_other(self, keys: AbstractSet[str], /) -> str | None:
+        """Say what a trajectory is that was written before one of several attempts was chosen."""
+        if set(keys) == {"attempts"}:
+            return "a run of SWE-agent of which no attempt was chosen; name the trajectory of an attempt"
+        return None
+
     def accompanies(self, path: str, keys: AbstractSet[str], /) -> bool:
         """Return whether a file is the report or the predictions of a run whose trajectories are there."""
         is_called_so = path.endswith(("report.json", "preds.json"))
