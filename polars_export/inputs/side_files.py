@@ -11,10 +11,20 @@ from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.sources.store import FileKind, store_for
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from polars_export.json_values import Json
     from polars_export.messages.records import Trace
 
-__all__ = ["has_files_near", "json_beside", "resolved_beside", "resolved_in", "set_verdict", "stem_of"]
+__all__ = [
+    "accompanies_run",
+    "has_files_near",
+    "json_beside",
+    "resolved_beside",
+    "resolved_in",
+    "set_verdict",
+    "stem_of",
+]
 
 _LARGEST = 64 << 20  # bytes of a file that is read whole
 
@@ -59,6 +69,12 @@ def has_files_near(path: str, endings: tuple[str, ...]) -> bool:
     except (OSError, ValueError):
         return False
     return any(name.endswith(endings) for name in names)
+
+
+def accompanies_run(path: str, keys: AbstractSet[str], endings: tuple[str, ...]) -> bool:
+    """Return whether a file is the report or the predictions of a run whose trajectories, by their endings, are near."""
+    is_called_so = path.endswith(("report.json", "preds.json"))
+    return is_called_so and not keys & {"messages"} and has_files_near(path, endings)
 
 
 def stem_of(source: str, *endings: str) -> str | None:
