@@ -72,7 +72,7 @@ def has_files_near(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def accompanies_run(path: str, keys: AbstractSet[str], endings: tuple[str, ...]) -> bool:
-    """Return whether a file is the report or the predictions of a run whose trajectories, by their endings, are near."""
+    """Return whether a file is the report or predictions of a run whose trajectories, by their endings, are near."""
     is_called_so = path.endswith(("report.json", "preds.json"))
     return is_called_so and not keys & {"messages"} and has_files_near(path, endings)
 
