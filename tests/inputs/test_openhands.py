@@ -102,6 +102,27 @@ def test_what_has_no_place_is_counted_by_kind(tmp_path: Path) -> None:
     assert json.loads(tables.traces["tools"][0][0])["function"]["name"] == "run"
 
 
+@pytest.mark.parametrize(
+    ("field", "name", "kind"),
+    [
+        ("action", "pause", "events of the agent's state"),
+        ("action", "resume", "events of the agent's state"),
+        ("action", "stop", "events of the agent's state"),
+        ("action", "change_agent_state", "events of the agent's state"),
+        ("action", "condensation_request", "condensations of the history"),
+        ("observation", "condense", "condensations of the history"),
+        ("action", "loop_recovery", "events of loops"),
+        ("observation", "loop_detection", "events of loops"),
+        ("observation", "null", "empty events"),
+    ],
+)
+def test_events_of_the_harness_are_counted_and_say_nothing(field: str, name: str, kind: str, tmp_path: Path) -> None:
+    event = {"id": 9, "source": "agent", field: name, "content": "x", "args": {"content": "x"}}
+    tables = pe.read(write_lines(tmp_path / "output.jsonl", instance(event, action(10, response(1, "a"), "a"))))
+    assert {each["kind"]: each["count"] for each in tables.traces["dropped"][0]}[kind] == 1
+    assert tables.turns["text"].to_list() == ["I look."]
+
+
 def test_actions_without_a_response_become_calls_that_their_observations_answer(tmp_path: Path) -> None:
     events = [
         action(4, None),

@@ -123,6 +123,7 @@ def test_what_the_harness_says_at_the_end_is_no_turn(said: Json, tmp_path: Path)
     "said",
     [
         {"content": "Exit due to a bug.", "thought": "Exit due to a bug.", "action": "submit"},
+        {"content": "Exit due to a bug.", "thought": "A bug.", "action": ""},
         {"content": "No format at all.", "thought": "Exit due to format error", "action": "exit_format"},
     ],
 )
@@ -210,6 +211,8 @@ def test_a_history_alone_is_a_trajectory(tmp_path: Path) -> None:
         ({"repo__1": {"resolved": True}}, "pass"),
         ({"repo__1": {"resolved": False}}, "fail"),
         ({"resolved": True}, "pass"),
+        ({"resolved": True, "instance_id": "repo__1"}, "pass"),
+        ({"resolved": True, "instance_id": "other"}, None),
         ({"resolved_ids": ["repo__1"], "unresolved_ids": ["other"]}, "pass"),
         ({"resolved_ids": ["other"], "unresolved_ids": ["repo__1"]}, "fail"),
         ({"resolved_ids": ["other"]}, None),
