@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy
+from polars_export.choices import Arguments, Completion, FileType, MissingPrompt, OnError, Reasoning, SplitBy
 from polars_export.inputs.registry import input_names
 from polars_export.options import DEFAULT_FILE_TYPE, DEFAULT_SHARD_SIZE
 from polars_export.targets import DEFAULT_TARGET, format_names, targets
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "SHOW", "add_options"]
+__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "SHOW", "TABLES_INPUT", "TABLES_OUTPUT", "add_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -72,6 +72,13 @@ RECORDS = (
         default="object",
         show_default=True,
         help="How tool-call arguments are written for trl.",
+    ),
+    click.option(
+        "--completion",
+        type=_choice(Completion),
+        default="all",
+        show_default=True,
+        help="How much of each side of a pair is its completion: all that follows the prompt, or the first message.",
     ),
 )
 
@@ -205,4 +212,21 @@ RUN = (
     ),
     click.option("--resume", is_flag=True, help="Resume an interrupted export into the same output."),
     click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown."),
+)
+
+
+def _without(group: Sequence[Callable[[_Command], _Command]], *names: str) -> list[Callable[[_Command], _Command]]:
+    """Return the options of a group but for some, by their names in Python."""
+    return [option for option in group if _name(option) not in names]
+
+
+def _name(option: Callable[[Any], Any]) -> str:
+    parameters: list[click.Parameter] = option(lambda: None).__click_params__
+    return parameters[0].name or ""
+
+
+TABLES_INPUT = _without(INPUT, "missing_prompt")
+TABLES_OUTPUT = (
+    click.option("--output", required=True, metavar="OUT", help="A directory, which becomes a repository of tables."),
+    *_without(OUTPUT, "output", "test_fraction", "seed", "split_by", "file_type"),
 )
