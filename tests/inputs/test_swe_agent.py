@@ -307,3 +307,21 @@ def messages_of(source: Path) -> list[Json]:
         (line,) = output.read_text(encoding="utf-8").splitlines()
         messages: list[Json] = json.loads(line)["messages"]
         return messages
+
+
+@pytest.mark.parametrize("name", ["pandas-dev__pandas.95280573.pr_53856", "pydantic__pydantic.acb0f10f.pr_8316"])
+def test_real_trajectories_have_all_messages_calls_and_results(name: str, tmp_path: Path) -> None:
+    source = real_file(f"swe_smith/{name}.traj")
+    history: list[Json] = json.loads(source.read_text(encoding="utf-8"))["history"]
+    calls = [call["id"] for item in history for call in item.get("tool_calls") or ()]
+    answers = [item["tool_call_ids"][0] for item in history if item["role"] == "tool"]
+    tables = pe.read(source)
+    assert tables.traces["case_id"].to_list() == [name]
+    assert [call["id"] for of_turn in tables.turns["tool_calls"] for call in of_turn] == calls
+    assert [result["tool_call_id"] for of_turn in tables.turns["tool_results"] for result in of_turn] == answers
+    others = tables.turns["preceding"].list.len().sum() + tables.traces["closing"].list.len().sum()
+    assert tables.turns.height + len(answers) + others == len(history)
+    report = pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("chatml", target="trl"))
+    messages = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["messages"]
+    assert [each["role"] for each in messages] == [item["role"] for item in history[:-1]]
+    assert report.dropped_content == {"tool results at the end": 1}  # what `submit` printed, trimmed
