@@ -319,7 +319,7 @@ def test_real_trajectories_have_all_messages_calls_and_results(name: str, tmp_pa
     assert tables.traces["case_id"].to_list() == [name]
     assert [call["id"] for of_turn in tables.turns["tool_calls"] for call in of_turn] == calls
     assert [result["tool_call_id"] for of_turn in tables.turns["tool_results"] for result in of_turn] == answers
-    others = tables.turns["preceding"].list.len().sum() + tables.traces["closing"].list.len().sum()
+    others = sum(len(said) for said in [*tables.turns["preceding"], *tables.traces["closing"]])
     assert tables.turns.height + len(answers) + others == len(history)
     report = pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("chatml", target="trl"))
     messages = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["messages"]
