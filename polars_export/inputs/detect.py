@@ -236,7 +236,7 @@ def _match_later_line(window: Window, asked: Recognisers) -> Match | None:
     """Return what the first line is that is a trace: of a file in a second reading, of a pipe in what is held."""
     if is_piped(window.source):
         return _match_piped_line(window, asked)
-    if not _has_markers(window.source, asked.markers):
+    if not asked.markers or not _has_markers(window.source, asked.markers):
         return None
     with ByteStream(window.source) as again, suppress(SourceError):
         for chunk in line_chunks(Window(again, window.limit)):

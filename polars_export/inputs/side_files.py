@@ -11,9 +11,20 @@ from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.sources.store import FileKind, store_for
 
 if TYPE_CHECKING:
-    from polars_export.json_values import Json
+    from collections.abc import Set as AbstractSet
 
-__all__ = ["has_files_near", "json_beside", "resolved_in", "stem_of"]
+    from polars_export.json_values import Json
+    from polars_export.messages.records import Trace
+
+__all__ = [
+    "accompanies_run",
+    "has_files_near",
+    "json_beside",
+    "resolved_beside",
+    "resolved_in",
+    "set_verdict",
+    "stem_of",
+]
 
 _LARGEST = 64 << 20  # bytes of a file that is read whole
 
@@ -60,6 +71,12 @@ def has_files_near(path: str, endings: tuple[str, ...]) -> bool:
     return any(name.endswith(endings) for name in names)
 
 
+def accompanies_run(path: str, keys: AbstractSet[str], endings: tuple[str, ...]) -> bool:
+    """Return whether a file is the report or predictions of a run whose trajectories, by their endings, are near."""
+    is_called_so = path.endswith(("report.json", "preds.json"))
+    return is_called_so and not keys & {"messages"} and has_files_near(path, endings)
+
+
 def stem_of(source: str, *endings: str) -> str | None:
     """Return the name of a source's file without the first of some endings that it has; None for standard input."""
     name = os.path.basename(source)  # noqa: PTH119 - as above
@@ -67,6 +84,25 @@ def stem_of(source: str, *endings: str) -> str | None:
         return None
     ending = next((ending for ending in endings if name.endswith(ending)), "")
     return name[: len(name) - len(ending)].encode("utf-8", "backslashreplace").decode()
+
+
+def resolved_beside(source: str, instance: str) -> bool | None:
+    """Return whether a report beside a source says that an instance is resolved; None if none says so.
+
+    Where the folder is named after the instance, as in runs of many, a report of the whole run may stand above it.
+
+    Raises:
+        InvalidRecordError: A report cannot be read.
+    """
+    if source == "-":
+        return None
+    resolved = resolved_in(json_beside(source, "report.json"), instance)
+    folder = os.path.basename(os.path.dirname(source))  # noqa: PTH119, PTH120 - as above
+    if resolved is None and folder == instance:
+        report = json_beside(source, "../report.json")
+        named = isinstance(report, dict) and not isinstance(report.get("resolved"), bool)
+        resolved = resolved_in(report, instance) if named else None
+    return resolved
 
 
 def resolved_in(report: Json, instance: str) -> bool | None:
@@ -77,7 +113,7 @@ def resolved_in(report: Json, instance: str) -> bool | None:
     if not isinstance(report, dict):
         return None
     own = report.get(instance, report)
-    value = own.get("resolved") if isinstance(own, dict) else None
+    value = own.get("resolved") if isinstance(own, dict) and own.get("instance_id", instance) == instance else None
     if isinstance(value, bool):
         return value
     for name in ("resolved_ids", "resolved"):
@@ -85,3 +121,10 @@ def resolved_in(report: Json, instance: str) -> bool | None:
             return True
     others = ("unresolved_ids", "unresolved", "error_ids", "empty_patch_ids", "completed_ids")
     return False if any(instance in ids for name in others if isinstance(ids := report.get(name), list)) else None
+
+
+def set_verdict(trace: Trace, resolved: bool | None) -> None:  # noqa: FBT001 - what is set
+    """Set what a report says as the verdict and the metric of a trace; nothing if it says nothing."""
+    if resolved is not None:
+        trace.verdict = "pass" if resolved else "fail"
+        trace.metrics = [("resolved", float(resolved))]

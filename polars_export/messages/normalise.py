@@ -15,12 +15,12 @@ from polars_export.messages.json_text import from_text
 from polars_export.messages.records import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from polars_export.json_values import Json
     from polars_export.messages.records import ToolCall
 
-__all__ = ["Normalised", "normalise", "normalise_parts"]
+__all__ = ["Normalised", "normalise", "normalise_items", "normalise_parts"]
 
 _Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, _Role] = {
@@ -71,14 +71,28 @@ def normalise_parts(parts: Iterable[tuple[Json, str]]) -> Normalised:
     Raises:
         InvalidRecordError: One is no array, or something in it is no message.
     """
+    return normalise_items(_items(parts))
+
+
+def normalise_items(items: Iterable[tuple[Json, str]]) -> Normalised:
+    """Return the messages of a record that stand anywhere in it: the values, each with its JSON path, in order.
+
+    Raises:
+        InvalidRecordError: One is no message.
+    """
     conversation = _Conversation()
+    for item, path in items:
+        conversation.add(item, path)
+    conversation.end_turn()
+    return Normalised(conversation.messages, conversation.dropped)
+
+
+def _items(parts: Iterable[tuple[Json, str]]) -> Iterator[tuple[Json, str]]:
     for items, path in parts:
         if not isinstance(items, list):
             raise InvalidRecordError(path, "an array of messages", describe_value(items))
         for index, item in enumerate(items):
-            conversation.add(item, f"{path}[{index}]")
-    conversation.end_turn()
-    return Normalised(conversation.messages, conversation.dropped)
+            yield item, f"{path}[{index}]"
 
 
 class _Conversation:

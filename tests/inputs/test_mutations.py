@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inputs import test_inspect, test_nemo_gym, test_openhands, test_swe_agent, test_tau2, test_verifiers
+from tests.inputs import (
+    test_inspect,
+    test_mini_swe_agent,
+    test_nemo_gym,
+    test_openhands,
+    test_swe_agent,
+    test_tau2,
+    test_verifiers,
+)
 from tests.inputs.mutations import export_mutations
 
 if TYPE_CHECKING:
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
 VALID = {
     "inspect": test_inspect.VALID,
     "inspect's documents": test_inspect.VALID_DOCUMENT,
-    "mini-swe-agent": test_swe_agent.VALID_MINI,
+    "mini-swe-agent": test_mini_swe_agent.VALID,
     "nemo-gym": test_nemo_gym.VALID,
     "openhands": test_openhands.VALID,
     "swe-agent": test_swe_agent.VALID,

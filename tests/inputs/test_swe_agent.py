@@ -1,4 +1,4 @@
-"""Trajectories of SWE-agent and of mini-swe-agent."""
+"""Trajectories of SWE-agent."""
 
 from __future__ import annotations
 
@@ -84,6 +84,121 @@ def test_a_last_step_that_the_history_lacks_is_read_from_the_trajectory(tmp_path
     assert tables.turns["text"].to_list() == ["I look.", "Done.", "submit"]
 
 
+def test_what_the_last_step_calls_is_counted_where_calls_are_recorded(tmp_path: Path) -> None:
+    steps = [{"action": "ls", "response": "I look."}, {"action": "x", "response": "Done."}, {"response": "submit"}]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory(trajectory=steps)))
+    assert dropped(tables) == {"calls known by their commands alone": 1}
+
+
+def dropped(tables: pe.Tables) -> dict[str, int]:
+    return {each["kind"]: each["count"] for each in tables.traces["dropped"][0]}
+
+
+def test_steps_that_were_asked_again_repeat_no_turn(tmp_path: Path) -> None:
+    steps = [{"action": "ls", "response": "I look."}, {"action": "", "response": "?"}, {"response": "Done."}]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory(trajectory=steps)))
+    assert tables.turns["text"].to_list() == ["I look.", "Done."]
+    assert dropped(tables) == {"steps that the history lacks": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "Exit due to cost limit", "thought": "Exit due to cost limit", "action": ""},
+        {"content": "Exit due to cost limit", "thought": "Exit due to cost limit", "action": "exit_cost"},
+        {"content": "exit due to cost limit", "thought": "Exit due to cost limit", "action": "exit_cost"},
+    ],
+)
+def test_what_the_harness_says_at_the_end_is_no_turn(said: Json, tmp_path: Path) -> None:
+    ends = {"role": "assistant", "agent": "main", **said}
+    steps = [{"response": "I look."}, {"response": "Done."}, {"response": said["content"], **said}]
+    ended = trajectory([*HISTORY, ends], info={"exit_status": "submitted (exit_cost)"}, trajectory=steps)
+    tables = pe.read(write(tmp_path / "x.traj", ended))
+    assert tables.turns["text"].to_list() == ["I look.", "Done."]
+    assert dropped(tables) == {"messages of the harness": 1}
+    assert tables.traces.select("error", "stop_reason").row(0) == ("submitted (exit_cost)", "length")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "Exit due to a bug.", "thought": "Exit due to a bug.", "action": "submit"},
+        {"content": "Exit due to a bug.", "thought": "A bug.", "action": ""},
+        {"content": "No format at all.", "thought": "Exit due to format error", "action": "exit_format"},
+    ],
+)
+def test_what_the_agent_says_at_the_end_is_a_turn(said: Json, tmp_path: Path) -> None:
+    said = {"role": "assistant", "agent": "main", **said}
+    assert pe.read(write(tmp_path / "x.traj", trajectory([*HISTORY, said]))).turns.height == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        ("submitted", (None, "stop")),
+        ("exit_error", ("exit_error", "error")),
+        ("exit_context", ("exit_context", "length")),
+        (None, (None, None)),
+        ("", (None, None)),
+    ],
+)
+def test_the_exit_status_says_how_a_run_ended(status: str | None, ends: tuple[str | None, str], tmp_path: Path) -> None:
+    source = write(tmp_path / "x.traj", trajectory(info={"exit_status": status}))
+    assert pe.read(source).traces.select("error", "stop_reason").row(0) == ends
+
+
+def test_older_demonstrations_are_context_though_they_are_not_marked(tmp_path: Path) -> None:
+    demonstration = [
+        {"role": "user", "content": "Show.", "agent": "primary"},
+        {"role": "assistant", "content": "Shown.", "agent": "primary"},
+        {"role": "user", "content": "Seen.", "agent": "primary"},
+    ]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory([HISTORY[0], *demonstration, *HISTORY[1:]])))
+    assert tables.turns["context"].to_list() == [True, False, False]
+    assert [each["content"] for each in tables.turns["preceding"][1]] == ["Seen.", "Fix it."]
+    assert dropped(tables) == {}
+
+
+def test_a_marked_demonstration_of_another_agent_is_context(tmp_path: Path) -> None:
+    demonstration = {"role": "user", "content": "Show.", "agent": "primary", "is_demo": True}
+    (record,) = records(write(tmp_path / "x.traj", trajectory([HISTORY[0], demonstration, *HISTORY[1:]])))
+    assert [each["content"] for each in record["messages"][:3]] == ["You help.", "Show.", "Fix it."]
+
+
+def test_another_agent_that_speaks_first_of_all_is_counted(tmp_path: Path) -> None:
+    others = [{**item, "agent": "other"} for item in HISTORY[1:3]]
+    tables = pe.read(write(tmp_path / "x.traj", trajectory([*HISTORY, *others])))
+    assert dropped(tables) == {"messages of other agents": 2}
+    unnamed = [{**item, "agent": None} for item in HISTORY]
+    assert pe.read(write(tmp_path / "y.traj", trajectory(unnamed))).turns.height == 2
+
+
+def test_of_several_attempts_the_chosen_one_is_read_and_the_others_are_counted(tmp_path: Path) -> None:
+    attempts = {"attempts": [trajectory(HISTORY[:3]), trajectory(), trajectory()]}
+    tables = pe.read(write(tmp_path / "x.traj", attempts | trajectory()))
+    assert (tables.turns.height, dropped(tables)) == (2, {"attempts that were not chosen": 2})
+    with pytest.raises(pe.SourceError, match=r"y\.traj: a run of SWE-agent of which no attempt was chosen"):
+        pe.read(write(tmp_path / "y.traj", attempts))
+
+
+def test_a_report_of_the_run_stands_above_the_folder_of_an_instance(tmp_path: Path) -> None:
+    report = write(tmp_path / "report.json", {"resolved_ids": ["repo__1"]})
+    for folder in ("repo__1", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "x.traj", trajectory())
+    verdicts = pe.read([tmp_path / "repo__1/x.traj", tmp_path / "elsewhere/x.traj"]).traces["verdict"].to_list()
+    assert verdicts == ["pass", None]
+    write(report, {"resolved": True})  # of one instance, whichever
+    assert pe.read(tmp_path / "repo__1/x.traj").traces["verdict"].to_list() == [None]
+
+
+def test_the_bulk_of_a_trajectory_is_not_decoded(tmp_path: Path) -> None:
+    source = write(tmp_path / "x.traj", trajectory(trajectory=[{"state": 0, "response": "I look."}, {"state": 0}]))
+    huge = "1" * 5000  # digits: more than an integer may have for Python, were it decoded
+    source.write_text(source.read_text(encoding="utf-8").replace('"state": 0', f'"state": {huge}'), encoding="utf-8")
+    assert pe.read(source).turns.height == 2
+
+
 def test_a_history_alone_is_a_trajectory(tmp_path: Path) -> None:
     tables = pe.read(write(tmp_path / "x.traj", {"history": HISTORY}))
     assert tables.traces["input"].to_list() == ["swe-agent"]
@@ -96,6 +211,8 @@ def test_a_history_alone_is_a_trajectory(tmp_path: Path) -> None:
         ({"repo__1": {"resolved": True}}, "pass"),
         ({"repo__1": {"resolved": False}}, "fail"),
         ({"resolved": True}, "pass"),
+        ({"resolved": True, "instance_id": "repo__1"}, "pass"),
+        ({"resolved": True, "instance_id": "other"}, None),
         ({"resolved_ids": ["repo__1"], "unresolved_ids": ["other"]}, "pass"),
         ({"resolved_ids": ["other"], "unresolved_ids": ["repo__1"]}, "fail"),
         ({"resolved_ids": ["other"]}, None),
@@ -133,55 +250,15 @@ def test_what_is_no_history_is_named(history: Any, problem: str, tmp_path: Path)
         pe.read(source)
 
 
-MINI: Json = {
-    "info": {"config": {"model": {"model_name": "gpt"}}, "model_stats": {}, "exit_status": "Submitted"},
-    "messages": [
-        {"role": "system", "content": "You help."},
-        {"role": "user", "content": "Fix it."},
-        {"role": "assistant", "content": "THOUGHT: I look.", "extra": {"response": {}}},
-        {"role": "user", "content": "<returncode>0</returncode>"},
-        {"role": "assistant", "content": "Done."},
-        {"role": "exit", "content": "diff", "extra": {}},
-    ],
-    "trajectory_format": "mini-swe-agent-1.1",
-}
-
-
-@pytest.mark.parametrize("says_format", [True, False])
-def test_a_trajectory_of_mini_swe_agent(says_format: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    value = {key: MINI[key] for key in MINI if says_format or key != "trajectory_format"}
-    (record,) = records(write(tmp_path / "repo__3.traj.json", value))
-    kept = [{key: message[key] for key in ("role", "content")} for message in MINI["messages"][:5]]
-    assert record["messages"] == kept
-    assert record["metadata"] | {"case_id": "repo__3", "model_id": "gpt", "turns": 2} == record["metadata"]
-    (trace,) = pe.read(tmp_path / "repo__3.traj.json").traces.select("input", "error", "dropped").rows()
-    assert trace == ("mini-swe-agent", None, [{"kind": "notes at the end of a run", "count": 1}])
-
-
-def test_calls_and_items_of_responses_in_mini_swe_agent(tmp_path: Path) -> None:
-    item = {"type": "function_call", "call_id": "c2", "name": "bash", "arguments": '{"command": "pwd"}'}
-    messages = [
-        {"role": "user", "content": "Fix it."},
-        {"role": "assistant", "content": None, "tool_calls": [CALL]},
-        {"role": "tool", "content": "a.py", "tool_call_id": "c1"},
-        {"object": "response", "output": [item], "extra": {}},
-        {"type": "function_call_output", "call_id": "c2", "output": "/"},
-        {"role": "assistant", "content": "Done."},
-    ]
-    value = MINI | {"messages": messages, "instance_id": "repo__4"}
-    tables = pe.read(write(tmp_path / "x.json", value))
-    assert tables.traces["case_id"].to_list() == ["repo__4"]
-    assert tables.turns["tool_results"].list.len().to_list() == [1, 1, 0]
-
-
 VALID = ("x.traj", json.dumps(trajectory()).encode())
-VALID_MINI = ("x.json", json.dumps(MINI).encode())
 
 
 def test_other_kinds_are_not_taken() -> None:
     taken = dialects()["swe-agent"].matches_keys({"instance_id", "history", "test_result"})
     assert taken is None
-    assert dialects()["mini-swe-agent"].matches_keys({"messages", "info"}) is None
+
+
+SYSTEM_PROMPT = "You are a helpful assistant that can interact with a computer to solve tasks."
 
 
 def as_xml(message: Json) -> str:
@@ -202,6 +279,8 @@ def test_the_messages_are_those_that_the_authors_of_swe_smith_trained_on() -> No
     name = "pydantic__pydantic.acb0f10f.pr_8316"
     lines = real_file("swe_smith/ft_xml_example.jsonl").read_text(encoding="utf-8").splitlines()
     golden = next(line for line in map(json.loads, lines) if line["instance_id"] == name)
+    # Their system message is one text for all trajectories; what it has behind the recorded one is their own.
+    (theirs_for_all,) = {json.loads(line)["messages"][0]["content"] for line in lines}
     source = real_file(f"swe_smith/{name}.traj")
     pe.read(source)
     history = json.loads(source.read_text(encoding="utf-8"))["history"]
@@ -210,8 +289,9 @@ def test_the_messages_are_those_that_the_authors_of_swe_smith_trained_on() -> No
     made = messages_of(source)
     assert len(made) == 45
     for place, (mine, theirs) in enumerate(zip(made, golden["messages"], strict=True)):
-        if place == 0:  # theirs has the functions described behind the text
-            assert theirs["content"].startswith(mine["content"])
+        if place == 0:
+            functions = theirs_for_all.removeprefix(SYSTEM_PROMPT)
+            assert (theirs["role"], theirs["content"]) == ("system", mine["content"] + functions)
         elif mine["role"] == "assistant":
             assert (theirs["role"], theirs["content"]) == ("assistant", as_xml(mine)), place
         else:
@@ -227,3 +307,21 @@ def messages_of(source: Path) -> list[Json]:
         (line,) = output.read_text(encoding="utf-8").splitlines()
         messages: list[Json] = json.loads(line)["messages"]
         return messages
+
+
+@pytest.mark.parametrize("name", ["pandas-dev__pandas.95280573.pr_53856", "pydantic__pydantic.acb0f10f.pr_8316"])
+def test_real_trajectories_have_all_messages_calls_and_results(name: str, tmp_path: Path) -> None:
+    source = real_file(f"swe_smith/{name}.traj")
+    history: list[Json] = json.loads(source.read_text(encoding="utf-8"))["history"]
+    calls = [call["id"] for item in history for call in item.get("tool_calls") or ()]
+    answers = [item["tool_call_ids"][0] for item in history if item["role"] == "tool"]
+    tables = pe.read(source)
+    assert tables.traces["case_id"].to_list() == [name]
+    assert [call["id"] for of_turn in tables.turns["tool_calls"] for call in of_turn] == calls
+    assert [result["tool_call_id"] for of_turn in tables.turns["tool_results"] for result in of_turn] == answers
+    others = sum(len(said) for said in [*tables.turns["preceding"], *tables.traces["closing"]])
+    assert tables.turns.height + len(answers) + others == len(history)
+    report = pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("chatml", target="trl"))
+    messages = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["messages"]
+    assert [each["role"] for each in messages] == [item["role"] for item in history[:-1]]
+    assert report.dropped_content == {"tool results at the end": 1}  # what `submit` printed, trimmed

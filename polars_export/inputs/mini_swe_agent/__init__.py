@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polars_export.inputs.dialect import Dialect, Match
 from polars_export.inputs.mini_swe_agent.trajectory import Trajectory, understand
 from polars_export.inputs.record_decoder import RecordDecoder
+from polars_export.inputs.side_files import accompanies_run
 from polars_export.sources.whole_document import DOCUMENT
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class MiniSweAgent(Dialect):
     def has_own_keys(self, keys: AbstractSet[str], /) -> bool:
         """Return whether broken JSON with these keys is a damaged trajectory."""
         return "trajectory_format" in keys
+
+    def accompanies(self, path: str, keys: AbstractSet[str], /) -> bool:
+        """Return whether a file is the report or the predictions of a run whose trajectories are there."""
+        return accompanies_run(path, keys, (".traj.json",))
 
     def decoder(self, _match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
         """Return what decodes trajectories."""

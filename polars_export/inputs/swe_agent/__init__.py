@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from polars_export.inputs.dialect import Dialect, Match
 from polars_export.inputs.record_decoder import RecordDecoder
-from polars_export.inputs.side_files import has_files_near
+from polars_export.inputs.side_files import accompanies_run
 from polars_export.inputs.swe_agent.trajectory import Trajectory, understand
 from polars_export.sources.whole_document import DOCUMENT
 
@@ -45,10 +45,15 @@ class SweAgent(Dialect):
         """Return whether broken JSON with these keys is a damaged trajectory."""
         return {"environment", "trajectory"} <= keys
 
+    def describe_other(self, keys: AbstractSet[str], /) -> str | None:
+        """Say what a trajectory is that was written before one of several attempts was chosen."""
+        if set(keys) == {"attempts"}:
+            return "a run of SWE-agent of which no attempt was chosen; name the trajectory of an attempt"
+        return None
+
     def accompanies(self, path: str, keys: AbstractSet[str], /) -> bool:
         """Return whether a file is the report or the predictions of a run whose trajectories are there."""
-        is_called_so = path.endswith(("report.json", "preds.json"))
-        return is_called_so and not keys & {"messages"} and has_files_near(path, (".traj", ".traj.json"))
+        return accompanies_run(path, keys, (".traj",))
 
     def decoder(self, _match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
         """Return what decodes trajectories."""

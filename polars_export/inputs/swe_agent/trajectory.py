@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 
-from polars_export.inputs.side_files import json_beside, resolved_in, stem_of
-from polars_export.json_values import describe_value, parse
+from polars_export.inputs.side_files import resolved_beside, set_verdict, stem_of
+from polars_export.inputs.swe_agent.last_step import said_by_harness, steps_behind
+from polars_export.json_values import describe_value
 from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.json_text import decode_arguments, from_text
-from polars_export.messages.normalise import normalise
+from polars_export.messages.normalise import normalise_items
 from polars_export.messages.records import Trace
 from polars_export.messages.values import object_of, text_of
 
@@ -19,10 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polars_export.inputs.record_decoder import RecordPlace
+    from polars_export.inputs.swe_agent.last_step import Item
     from polars_export.json_values import Json
     from polars_export.messages.records import Message
 
 __all__ = ["Trajectory", "understand"]
+
+_ROLES = ("system", "user", "assistant", "tool")
+_FIELDS = ("role", "content", "tool_calls", "reasoning_content", "name")
+_OUT_OF_BUDGET = ("exit_cost", "exit_context", "exit_total_execution_time")
 
 
 class Trajectory(Struct, gc=False):
@@ -30,80 +38,140 @@ class Trajectory(Struct, gc=False):
 
     history: Any
     trajectory: Raw = Raw(b"null")
+    attempts: Raw = Raw(b"null")
     info: Any = None
     replay_config: Any = None
+
+
+class _Selected(NamedTuple):
+    """The items of the history that are messages of the agent's conversation, with their JSON paths."""
+
+    items: list[tuple[Item, str]]
+    dropped_kinds: Counter[str]
 
 
 def understand(record: Trajectory, place: RecordPlace) -> Trace:
     """Return the trace of a trajectory.
 
     The items of the agent that speaks first are its messages; those of other agents, which a run of several agents has
-    in its history, are counted. A demonstration is context.
+    in its history, are counted. So is what the harness says in the agent's place when it ends a run. A demonstration
+    is context.
 
     Raises:
         InvalidRecordError: The history is none.
     """
-    path = f"{place.path}.history"
-    if not isinstance(record.history, list):
-        raise InvalidRecordError(path, "an array of messages", describe_value(record.history))
-    items, others = _of_main_agent(record.history)
-    items += _last_step(record, items)
-    messages, dropped = normalise([_as_message(item, f"{path}[{place_}]") for place_, item in items], path)
-    decode_arguments(messages, path)
+    items, dropped_kinds = _select(record, f"{place.path}.history")
+    messages, dropped = normalise_items((_as_message(item, path), path) for item, path in items)
+    decode_arguments(messages, place.path)
     config = object_of(from_text(record.replay_config))
-    info = object_of(record.info)
     case = _instance_of(config) or stem_of(place.source, ".traj") or place.name
-    trace = Trace(case, messages, dropped=dropped)
-    trace.context = _demonstrated(items, messages)
+    trace = Trace(case, messages, dropped=dropped, dropped_kinds=dropped_kinds)
+    trace.context = _demonstrated([item for item, _ in items], messages)
     trace.model_id = text_of(object_of(object_of(config.get("agent")).get("model")).get("name"))
-    trace.dropped_kinds = {"messages of other agents": others} if others else {}
-    status = text_of(info.get("exit_status"))
-    trace.error = status if status and not status.startswith("submitted") else None
-    resolved = resolved_in(json_beside(place.source, "report.json"), case) if place.source != "-" else None
-    if resolved is not None:
-        trace.verdict = "pass" if resolved else "fail"
-        trace.metrics = [("resolved", float(resolved))]
+    _set_end(trace, text_of(object_of(record.info).get("exit_status")))
+    set_verdict(trace, resolved_beside(place.source, case))
     return trace
 
 
-def _of_main_agent(history: list[Json]) -> tuple[list[tuple[int, Json]], int]:
-    """Return the items of the first agent, with their places, and the number of the others."""
-    named = (item["agent"] for item in history if isinstance(item, dict) and isinstance(item.get("agent"), str))
-    main = next(named, None)
-    items = [
-        (number, item)
-        for number, item in enumerate(history)
-        if not isinstance(item, dict) or item.get("agent", main) == main
-    ]
-    return items, len(history) - len(items)
+def _set_end(trace: Trace, status: str | None) -> None:
+    """Say why a run ended; one that the harness cut off may be submitted nevertheless: `submitted (exit_cost)`."""
+    if status is None:
+        return
+    is_done = status == "submitted"
+    trace.error = None if is_done else status
+    trace.stop_reason = "stop" if is_done else "length" if any(exit_ in status for exit_ in _OUT_OF_BUDGET) else "error"
 
 
-def _last_step(record: Trajectory, items: list[tuple[int, Json]]) -> list[tuple[int, Json]]:
-    """Return the last step of the trajectory as items, where the history ends before it."""
-    raw = bytes(record.trajectory)
-    if raw == b"null":
-        return []
-    try:
-        steps = msgspec.json.decode(raw, type=list[Raw])
-    except msgspec.MsgspecError:
-        return []
-    spoken = sum(
-        isinstance(item, dict) and item.get("role") == "assistant" and not item.get("is_demo") for _, item in items
+def _select(record: Trajectory, path: str) -> _Selected:
+    history = _checked(record.history, path)
+    selected = _Selected([], Counter())
+    marked = _mark_demonstrations(history)
+    main = _main_agent(marked)
+    own: list[Item] = []
+    for number, item in enumerate(marked):
+        is_own = (text_of(item.get("agent")) or main) == main
+        if not is_own and not item.get("is_demo"):
+            selected.dropped_kinds["messages of other agents"] += 1
+            continue
+        own.append(item)
+        if said_by_harness(item):
+            selected.dropped_kinds["messages of the harness"] += 1
+        else:
+            selected.items.append((item, f"{path}[{number}]"))
+    step, lacking = steps_behind(own, record.trajectory)
+    if step:
+        selected.items.append((step, f"{path}[{len(history)}]"))
+        if any(item.get("tool_calls") for item in own):
+            selected.dropped_kinds["calls known by their commands alone"] += 1
+    if lacking:
+        selected.dropped_kinds["steps that the history lacks"] += lacking
+    if (attempts := _number_of(record.attempts)) > 1:
+        selected.dropped_kinds["attempts that were not chosen"] += attempts - 1
+    return selected
+
+
+def _main_agent(marked: list[Item]) -> str | None:
+    """Return the first name of an agent up to the first answer that is no demonstration; None if none is named."""
+    for item in marked:
+        if item.get("is_demo"):
+            continue
+        if (agent := text_of(item.get("agent"))) or item.get("role") == "assistant":
+            return agent
+    return None
+
+
+def _checked(history: Json, path: str) -> list[Item]:
+    """Return the items of a history.
+
+    Raises:
+        InvalidRecordError: They are no messages.
+    """
+    if not isinstance(history, list):
+        raise InvalidRecordError(path, "an array of messages", describe_value(history))
+    for number, item in enumerate(history):
+        if not isinstance(item, dict):
+            raise InvalidRecordError(f"{path}[{number}]", "an object", describe_value(item))
+        if item.get("role") not in _ROLES:
+            found = describe_value(item["role"]) if "role" in item else "no such field"
+            raise InvalidRecordError(f"{path}[{number}].role", f"one of {', '.join(_ROLES)}", found)
+    return history
+
+
+def _mark_demonstrations(history: list[Item]) -> list[Item]:
+    """Return the items with those of demonstrations marked, and no others.
+
+    Older demonstrations are not marked. They name the agent that recorded them (`primary`), and stand between the
+    system prompt and the first message of the agent whose run it is.
+    """
+    opener = next((place for place, item in enumerate(history) if item.get("role") == "system"), -1)
+    main = text_of(history[opener].get("agent")) if opener >= 0 else None
+    first = next(
+        (
+            place
+            for place, item in enumerate(history)
+            if place != opener and item.get("is_demo") is not True and (text_of(item.get("agent")) or main) == main
+        ),
+        0,
     )
-    step = parse(bytes(steps[-1])) if steps and len(steps) == spoken + 1 else None
-    if not isinstance(step, dict) or not isinstance(step.get("response"), str):
-        return []
-    said = {"role": "assistant", "content": step["response"], "tool_calls": step.get("tool_calls")}
-    return [(len(items), said)]
+    is_unmarked = range(opener + 1, first) if main else range(0)
+    return [
+        {**item, "is_demo": item.get("is_demo") is True or place in is_unmarked} for place, item in enumerate(history)
+    ]
 
 
-def _as_message(item: Json, path: str) -> Json:
+def _number_of(attempts: Raw) -> int:
+    with suppress(msgspec.MsgspecError):
+        return len(msgspec.json.decode(attempts, type=list[Raw]))
+    return 0
+
+
+def _as_message(item: Item, path: str) -> Json:
     """Return an item with the fields that messages have elsewhere."""
-    if not isinstance(item, dict):
-        raise InvalidRecordError(path, "an object", describe_value(item))
-    message = {key: item[key] for key in ("role", "content", "tool_calls", "reasoning_content", "name") if key in item}
+    message = {key: item[key] for key in _FIELDS if key in item}
     ids = item.get("tool_call_ids")
     if isinstance(ids, list) and ids:
+        if not isinstance(ids[0], str | None):
+            raise InvalidRecordError(f"{path}.tool_call_ids[0]", "a string or null", describe_value(ids[0]))
         message["tool_call_id"] = ids[0]
     thoughts = item.get("thinking_blocks")
     if isinstance(thoughts, list) and "reasoning_content" not in message:
@@ -112,9 +180,9 @@ def _as_message(item: Json, path: str) -> Json:
     return message
 
 
-def _demonstrated(items: list[tuple[int, Json]], messages: Sequence[Message]) -> set[int]:
+def _demonstrated(items: Sequence[Item], messages: Sequence[Message]) -> set[int]:
     """Return which of the assistant's messages are demonstrations: each is of one item."""
-    marks = [bool(item.get("is_demo")) for _, item in items if item.get("role") == "assistant"]
+    marks = [bool(item.get("is_demo")) for item in items if item.get("role") == "assistant"]
     spoken = [place for place, message in enumerate(messages) if message.role == "assistant"]
     return {place for place, is_demo in zip(spoken, marks, strict=True) if is_demo}
 
