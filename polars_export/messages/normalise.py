@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from polars_export.json_values import Json
     from polars_export.messages.records import ToolCall
 
-__all__ = ["Normalised", "normalise", "normalise_parts"]
+__all__ = ["Answered", "Normalised", "normalise", "normalise_answer", "normalise_parts"]
 
 _Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, _Role] = {
@@ -52,6 +52,20 @@ class Normalised(NamedTuple):
     dropped: Sequence[tuple[int, str]]
 
 
+class Answered(NamedTuple):
+    """The messages of one row that has its prompt apart.
+
+    Attributes:
+        messages: As in `Normalised`, those of the prompt first.
+        dropped: As in `Normalised`.
+        context: The indices of the assistant's messages in the prompt: what was said before the run.
+    """
+
+    messages: Sequence[Message]
+    dropped: Sequence[tuple[int, str]]
+    context: frozenset[int]
+
+
 def normalise(items: Json, path: str) -> Normalised:
     """Return the messages of a row.
 
@@ -77,8 +91,21 @@ def normalise_parts(parts: Iterable[tuple[Json, str]]) -> Normalised:
             raise InvalidRecordError(path, "an array of messages", describe_value(items))
         for index, item in enumerate(items):
             conversation.add(item, f"{path}[{index}]")
-    conversation.end_turn()
+        conversation.end_turn()
     return Normalised(conversation.messages, conversation.dropped)
+
+
+def normalise_answer(prompt: tuple[Json, str], answer: tuple[Json, str]) -> Answered:
+    """Return the messages of a prompt and of what answers it: two values, each with its JSON path.
+
+    Raises:
+        InvalidRecordError: One is no array, or something in it is no message.
+    """
+    asked, said = normalise_parts([prompt]), normalise_parts([answer])
+    before = len(asked.messages)
+    context = frozenset(index for index, message in enumerate(asked.messages) if message.role == "assistant")
+    dropped = [*asked.dropped, *((before + index, column) for index, column in said.dropped)]
+    return Answered([*asked.messages, *said.messages], dropped, context)
 
 
 class _Conversation:
