@@ -132,7 +132,7 @@ def test_a_task_without_an_index_is_named_by_what_was_asked(tmp_path: Path) -> N
 
 def test_a_failed_rollout_is_unscored(tmp_path: Path) -> None:
     """A judge that fails leaves a reward of 0.0 (`nemo_gym/judge.py`), in the file of failures."""
-    failed = {"_ng_failure_class": "judge_failed", "reward": 0.0}
+    failed: Json = {"_ng_failure_class": "judge_failed", "reward": 0.0}
     trace = pe.read(write_lines(tmp_path / "rollouts_failures.jsonl", rollout(**failed))).traces.row(0, named=True)
     assert (trace["score"], trace["error"]) == (None, "judge_failed")
 

@@ -115,6 +115,16 @@ def test_the_history_of_a_task_is_context(tmp_path: Path) -> None:
     assert turns["tool_result_count"].to_list() == [1, 0, 0]
 
 
+def test_tools_stand_by_their_names(tmp_path: Path) -> None:
+    """As `get_tool_signatures` of tau2-bench makes them."""
+    params = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    tool_defs = {"look": {"name": "look", "doc": "Looks.", "params": params, "returns": {"type": "string"}}}
+    info = INFO | {"environment_info": {**INFO["environment_info"], "tool_defs": tool_defs}}
+    (record,) = exported(write(tmp_path / "run.json", results(simulation(), info=info)), tmp_path / "out.jsonl")
+    function = {"name": "look", "description": "Looks.", "parameters": params}
+    assert record["tools"] == [{"type": "function", "function": function}]
+
+
 def test_a_folder_of_simulations_is_read_sorted_by_name(tmp_path: Path) -> None:
     index = {key: value for key, value in results(simulation_index=["s1", "s0"]).items() if key != "simulations"}
     write(tmp_path / "run/results.json", index)

@@ -61,6 +61,21 @@ def test_rollouts_of_an_example_make_pairs(tmp_path: Path) -> None:
     assert (report.records, report.dropped) == (1, {"not_selected": 1})
 
 
+def test_answers_in_a_prompt_are_context(tmp_path: Path) -> None:
+    shots = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4."}]
+    asked = [*shots, {"role": "user", "content": "Go."}]
+    turns = pe.read(write_lines(tmp_path / "results.jsonl", rollout(prompt=asked))).turns
+    assert turns["context"].to_list() == [True, False, False]
+
+
+def test_a_rollout_that_crashed_has_its_words(tmp_path: Path) -> None:
+    """As `state_to_output` of verifiers writes it: the completion is null if nothing was said."""
+    chain = {"error": "InfraError", "message": "gone", "error_chain_repr": "I()", "error_chain_str": "InfraError: gone"}
+    source = write_lines(tmp_path / "results.jsonl", rollout(completion=None, error=chain, is_truncated=True))
+    trace = pe.read(source).traces.row(0, named=True)
+    assert (trace["turns"], trace["error"], trace["stop_reason"]) == (0, "InfraError: gone", "length")
+
+
 def test_prompt_and_completion_may_be_texts(tmp_path: Path) -> None:
     line = rollout(prompt="Go.", completion="Done.", reward=None, metrics=None, tool_defs=None, error="crashed")
     tables = pe.read(write_lines(tmp_path / "results.jsonl", line))

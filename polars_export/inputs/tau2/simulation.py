@@ -76,7 +76,7 @@ def understand(record: Simulation, place: RecordPlace) -> Trace:
     trace.metrics = [] if reward is None else [("reward", reward)]
     dropped_kinds[ODD_SCORES] += reward is None and given is not None
     trace.model_id = text_of(object_of(info.get("agent_info")).get("llm"))
-    trace.tools = tool_schemas(environment.get("tool_defs"), "$.info.environment_info.tool_defs")
+    trace.tools = tool_schemas(_functions(environment.get("tool_defs")), "$.info.environment_info.tool_defs")
     trace.context = context
     reason = text_of(record.termination_reason)
     trace.stop_reason = _STOPS.get(reason or "")
@@ -88,6 +88,16 @@ def understand(record: Simulation, place: RecordPlace) -> Trace:
 @lru_cache(maxsize=4)
 def _parsed(header: str) -> dict[str, Json]:
     return object_of(parse(header.encode()))
+
+
+def _functions(tool_defs: Json) -> Json:
+    """Return tools as functions: they stand by their names, with `doc` and `params`."""
+    if not isinstance(tool_defs, dict):
+        return tool_defs
+    return [
+        {"name": name, "description": object_of(tool).get("doc"), "parameters": object_of(tool).get("params")}
+        for name, tool in tool_defs.items()
+    ]
 
 
 def _task_of(around: dict[str, Json], case: str) -> dict[str, Json]:
