@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Arguments", "FileType", "MissingPrompt", "OnError", "Reasoning", "SplitBy", "TrainingFormat"]
+__all__ = ["Arguments", "Completion", "FileType", "MissingPrompt", "OnError", "Reasoning", "SplitBy", "TrainingFormat"]
 
 
 class TrainingFormat(StrEnum):
@@ -56,6 +56,13 @@ class Arguments(StrEnum):
 
     OBJECT = "object"
     STRING = "string"
+
+
+class Completion(StrEnum):
+    """How much of each side of a pair is its completion: all that follows the prompt, or the first message of it."""
+
+    ALL = "all"
+    FIRST = "first"
 
 
 class OnError(StrEnum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy
+from polars_export.choices import Arguments, Completion, FileType, MissingPrompt, OnError, Reasoning, SplitBy
 from polars_export.inputs.registry import input_names
 from polars_export.options import DEFAULT_FILE_TYPE, DEFAULT_SHARD_SIZE
 from polars_export.targets import DEFAULT_TARGET, format_names, targets
@@ -72,6 +72,13 @@ RECORDS = (
         default="object",
         show_default=True,
         help="How tool-call arguments are written for trl.",
+    ),
+    click.option(
+        "--completion",
+        type=_choice(Completion),
+        default="all",
+        show_default=True,
+        help="How much of each side of a pair is its completion: all that follows the prompt, or the first message.",
     ),
 )
 

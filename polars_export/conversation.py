@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from polars_export.choices import Reasoning
-from polars_export.tables.nested import parent_rows
+from polars_export.tables.nested import first_of_each
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -41,20 +41,24 @@ class Conversations:
             Those for trainers also have `reasoning`, null without any, `tool_call_id`, null but for tools, `name`, and
             `context`, whether it is an assistant's message that the agent did not produce in this run.
         lengths: For each trace that has messages their number.
-        trimmed: One row per kind of messages that were trimmed at the end of a conversation: `row` (of its trace),
-            `kind`, `count`; None where nothing ever is.
+        dropped: One row per trace and kind of content that its conversation lacks (messages trimmed at its end, names
+            of speakers): `row` (of the trace), `kind`, `count`; None where nothing ever is.
     """
 
     messages: pl.DataFrame
     lengths: pl.Series
-    trimmed: pl.DataFrame | None = None
+    dropped: pl.DataFrame | None = None
 
     def dropped_content(self, kept: pl.Series | None = None) -> dict[str, int]:
-        """Count the messages that were trimmed, by kind; of the traces for which `kept` is true, by default of all."""
-        if self.trimmed is None:
+        """Count the content that the conversations lack, by kind.
+
+        Args:
+            kept: Whether a trace counts; by default all do.
+        """
+        if self.dropped is None:
             return {}
-        trimmed = self.trimmed if kept is None else self.trimmed.filter(kept.gather(self.trimmed["row"]))
-        return dict(trimmed.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())
+        dropped = self.dropped if kept is None else self.dropped.filter(kept.gather(self.dropped["row"]))
+        return dict(dropped.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())
 
     def unmarked_context(self, learned: pl.Series | None = None) -> dict[str, int]:
         """Count the messages which the agent did not produce in this run, and which no record can mark as such.
@@ -66,35 +70,20 @@ class Conversations:
         count = int((context if learned is None else context & learned).sum())
         return {UNMARKED_CONTEXT: count} if count else {}
 
-    def in_completion(self) -> pl.Series:
-        """Return for each message whether it belongs to the completion; what precedes that is the prompt.
+    def completion_starts(self, traces: int) -> tuple[pl.Series, pl.Series]:
+        """Return where the completion of each trace begins, and where it does if none of its users is answered.
 
-        The completion begins with the first assistant's message that is no context and has a user's message before it;
-        where there is none, with the first that is no context.
+        That is its first assistant's message that is no context: of those that have a user's message somewhere before
+        them, or of all. Both are rows of `messages`, null where there is no such message.
+
+        Args:
+            traces: The number of traces.
         """
-        role, owner = self.messages["role"], parent_rows(self.lengths)
-        users = pl.Series([0], dtype=pl.UInt32).append((role == int(Role.USER)).cast(pl.UInt32).cum_sum())
-        asked = users[1:] > users.gather((self.lengths.cum_sum() - self.lengths).gather(owner))
+        role, owner = self.messages["role"], self.messages["row"]
+        first_user = first_of_each(owner, role == int(Role.USER), traces).gather(owner)
         answers = (role == int(Role.ASSISTANT)) & ~self.messages["context"]
-        start = _first_of_each(owner, answers & asked, len(self.lengths))
-        if start.null_count():
-            start = start.zip_with(start.is_not_null(), _first_of_each(owner, answers, len(self.lengths)))
-        return (pl.int_range(len(role), eager=True) >= start.gather(owner)).fill_null(value=False)
-
-
-def _first_of_each(owner: pl.Series, holds: pl.Series, count: int) -> pl.Series:
-    """Return for each of `count` owners the first place of those for which something holds, null if it never does.
-
-    Args:
-        owner: For each place its owner, in ascending order.
-        holds: For each place whether it holds.
-        count: How many owners there are.
-    """
-    places = holds.arg_true().cast(pl.Int64)
-    owners = owner.gather(places)
-    is_first = (owners != owners.shift(1)).fill_null(value=True)
-    firsts = pl.repeat(None, count, dtype=pl.Int64, eager=True)
-    return firsts.scatter(owners.filter(is_first), places.filter(is_first))
+        asked = (pl.int_range(len(role), eager=True) > first_user).fill_null(value=False)
+        return first_of_each(owner, answers & asked, traces), first_of_each(owner, answers, traces)
 
 
 def reference_conversations(tables: Tables) -> Conversations:
@@ -154,17 +143,26 @@ def trainer_conversations(tables: Tables, options: ExportOptions) -> Conversatio
         _other_messages(answered, "closing", _behind(0)),
         _part(answered, _behind(1), Role.ASSISTANT, pl.col("final")),
     ]
-    trimmed = [
+    dropped = [
         _trimmed(turns.filter(is_trimmed), "tool_results", "tool results at the end"),
         _trimmed(traces.filter(~is_answered), "closing", "messages at the end"),
     ]
-    return _in_order(parts, pl.concat(trimmed))
+    conversations = _in_order(parts)
+    if not options.target.tool_names:
+        dropped.append(_names(conversations.messages))
+    return replace(conversations, dropped=pl.concat(dropped))
 
 
 def _trimmed(frame: pl.DataFrame, column: str, kind: str) -> pl.DataFrame:
-    """Return rows of `Conversations.trimmed` for the lists that hold something."""
+    """Return rows of `Conversations.dropped` for the lists that hold something."""
     counts = frame.select("row", kind=pl.lit(kind), count=pl.col(column).list.len())
     return counts.filter(pl.col("count") > 0)
+
+
+def _names(messages: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of `Conversations.dropped` for the names of users and systems, where a record has none."""
+    named = messages.filter((pl.col("role") < int(Role.ASSISTANT)) & pl.col("name").is_not_null())
+    return named.group_by("row", maintain_order=True).agg(kind=pl.lit("names of speakers"), count=pl.len())
 
 
 # Every message has a place, a number that orders all messages of all traces. A trace has two slots more than turns (the
@@ -248,9 +246,9 @@ def _part(frame: pl.DataFrame, place: pl.Expr, role: Role, content: pl.Expr, **c
     )
 
 
-def _in_order(parts: list[pl.DataFrame], trimmed: pl.DataFrame | None = None) -> Conversations:
+def _in_order(parts: list[pl.DataFrame]) -> Conversations:
     messages = pl.concat(parts, how="diagonal").sort("place", maintain_order=True)
     if "context" in messages.columns:
         messages = messages.with_columns(pl.col("context").fill_null(value=False))
     lengths = messages["row"].rle().struct.field("len")
-    return Conversations(messages.drop("place"), lengths, trimmed)
+    return Conversations(messages.drop("place"), lengths)

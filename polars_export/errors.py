@@ -83,14 +83,22 @@ class NothingToExportError(ExportError):
     """No trace is left to write.
 
     `threshold` is the quality threshold, None where there is none; `traces_read` is the number of traces that were
-    read, and `dropped` says how many of them were dropped for which reason.
+    read, and `dropped` says how many of them were dropped for which reason. `more_hints` say what to try, by the reason
+    for which traces were dropped.
     """
 
     exit_status = 3
 
-    def __init__(self, threshold: float | None, traces_read: int, dropped: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        threshold: float | None,
+        traces_read: int,
+        dropped: Mapping[str, int],
+        more_hints: Mapping[str, str] | None = None,
+    ) -> None:
+        hints = _HINTS | dict(more_hints or {})
         reasons = "".join(f", {count} {reason}" for reason, count in dropped.items() if count)
-        hint = "".join(f"; {hint}" for reason, hint in _HINTS.items() if dropped.get(reason))
+        hint = "".join(f"; {hint}" for reason, hint in hints.items() if dropped.get(reason))
         limit = "without a quality threshold" if threshold is None else f"at quality threshold {threshold}"
         super().__init__(f"nothing to export {limit}: {traces_read} traces read{reasons}{hint}")
         self.threshold = threshold

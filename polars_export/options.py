@@ -7,7 +7,16 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Self
 
-from polars_export.choices import Arguments, FileType, MissingPrompt, OnError, Reasoning, SplitBy, TrainingFormat
+from polars_export.choices import (
+    Arguments,
+    Completion,
+    FileType,
+    MissingPrompt,
+    OnError,
+    Reasoning,
+    SplitBy,
+    TrainingFormat,
+)
 from polars_export.errors import FormatNotImplementedError, OptionError
 from polars_export.input_options import PARSERS as INPUT_PARSERS
 from polars_export.input_options import InputOptions
@@ -20,7 +29,7 @@ from polars_export.option_values import (
     optional,
     whole_number,
 )
-from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, targets
+from polars_export.targets import DEFAULT_TARGET, Target, Unit, format_names, options_naming_formats, targets
 
 if TYPE_CHECKING:
     import os
@@ -74,6 +83,7 @@ class ExportOptions:
         missing_prompt: How to handle traces without a user's message.
         reasoning: Where thinking blocks go; openai always drops them, llamafactory always writes `think`.
         arguments: How tool-call arguments are written for trl.
+        completion: How much of each side of a pair is its completion.
         min_margin: Minimum chosen - rejected score of a pair.
         label_threshold: Minimum score of a trace that is labelled true, instead of the verdict `pass`.
         rules: Rules of selection of your own, applied between the threshold and the making of pairs.
@@ -105,6 +115,7 @@ class ExportOptions:
     missing_prompt: MissingPrompt
     reasoning: Reasoning
     arguments: Arguments
+    completion: Completion
     min_margin: float
     label_threshold: float | None
     rules: tuple[Rule, ...]
@@ -133,6 +144,7 @@ class ExportOptions:
         missing_prompt: MissingPrompt | str = MissingPrompt.ERROR,
         reasoning: Reasoning | str = Reasoning.FIELD,
         arguments: Arguments | str = Arguments.OBJECT,
+        completion: Completion | str = Completion.ALL,
         min_margin: float = 0.0,
         label_threshold: float | None = None,
         rules: Iterable[Rule] = (),
@@ -196,8 +208,11 @@ class ExportOptions:
 
     @property
     def writes_weights(self) -> bool:
-        """Whether messages that are not to be learned from are marked; Parquet would have a column for them always."""
-        return self.target.weights and self.repository.file_type is FileType.JSONL
+        """Whether messages that are not to be learned from are marked.
+
+        Parquet would have a column for the marks always. In pairs such messages belong to the prompt.
+        """
+        return self.target.weights and self.unit is Unit.TRACE and self.repository.file_type is FileType.JSONL
 
     @property
     def splits_by_prompt(self) -> bool:
@@ -290,9 +305,12 @@ class ExportOptions:
                 option, f"the records of target {target} hold neither prompts nor tools; choose --target {others}"
             )
         if self.min_margin and not _takes_margin(target, self.target_format):
-            raise OptionError("min_margin", f"is for {_formats(_takes_margin)}")
+            raise OptionError("min_margin", f"is for {options_naming_formats(_takes_margin)}")
         if self.label_threshold is not None and not self.target_format.labelled:
-            raise OptionError("label_threshold", f"is for {_formats(lambda _, each: each.labelled)}")
+            raise OptionError("label_threshold", f"is for {options_naming_formats(lambda _, each: each.labelled)}")
+        if self.completion is Completion.FIRST and not self.target_format.shared_prompt:
+            takers = options_naming_formats(lambda _, each: each.shared_prompt)
+            raise OptionError("completion", f"first is for {takers}")
         if self.arguments is Arguments.STRING and len(target.arguments) == 1:
             others = _names(lambda each: len(each.arguments) > 1)
             raise OptionError("arguments", f"is for --target {others}; the records of {target} fix it")
@@ -319,6 +337,7 @@ _PARSERS: dict[str, Parse] = {
     "missing_prompt": member_of(MissingPrompt),
     "reasoning": member_of(Reasoning),
     "arguments": member_of(Arguments),
+    "completion": member_of(Completion),
     "min_margin": number,
     "label_threshold": optional(number),
     "rules": _rules,
@@ -339,16 +358,6 @@ def _takes_margin(target: Target, target_format: Format) -> bool:
 def _names(holds: Callable[[Target], bool]) -> str:
     """Return the names of the targets for which something holds."""
     return " or ".join(name for name, target in targets().items() if holds(target))
-
-
-def _formats(holds: Callable[[Target, Format], bool]) -> str:
-    """Return the options that name the formats for which something holds, and their targets."""
-    offering: dict[str, list[str]] = {}
-    for name, target in targets().items():
-        for offered in target.formats:
-            if holds(target, offered):
-                offering.setdefault(offered.name, []).append(name)
-    return ", or ".join(f"--format {name} with --target {' or '.join(those)}" for name, those in offering.items())
 
 
 def _target(value: object) -> Target:

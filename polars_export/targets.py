@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 from polars_export.choices import Arguments, Reasoning, TrainingFormat
 from polars_export.tables.projection import Projection
 
-__all__ = ["DEFAULT_TARGET", "Format", "Target", "Unit", "format_names", "targets"]
+__all__ = ["DEFAULT_TARGET", "Format", "Target", "Unit", "format_names", "options_naming_formats", "targets"]
 
 DEFAULT_TARGET = "reference"
 
@@ -42,6 +42,7 @@ class Format:
         keys: The keys of a record, in order, with metadata where the target has it.
         unit: What a record is made of.
         labelled: Whether a record says if its trace is a good one.
+        shared_prompt: Whether a pair is written as one prompt and two completions of it.
         projection: The columns of the tables that its records are made of.
         ignores: Content that its records have no place for, by the kinds of `polars_export.formats.dropped_content`.
     """
@@ -52,6 +53,7 @@ class Format:
     keys: tuple[str, ...]
     unit: Unit = Unit.TRACE
     labelled: bool = False
+    shared_prompt: bool = False
     projection: Projection = Projection.CONVERSATIONS
     ignores: tuple[str, ...] = ()
 
@@ -76,7 +78,7 @@ class Target:
         text_beside_calls: Whether a message can hold both a text and tool calls.
         empty_content: Whether a message of tool calls without a text has an empty text, rather than none.
         tool_call_ids: Whether calls and results have ids.
-        tool_names: Whether a tool's message names the tool.
+        tool_names: Whether a message says a name: of the tool, or of the user who speaks.
         whole_sides: Whether a side of a pair can be several messages, rather than one of the assistant.
         weights: Whether a message of the assistant, in JSON, can say that it is not to be learned from.
         metadata: Whether a record says which trace it comes from.
@@ -153,3 +155,13 @@ def format_names() -> list[str]:
     known = list(TrainingFormat)
     offered = {name for target in targets().values() for name in target.offered}
     return sorted(offered, key=lambda name: (known.index(TrainingFormat(name)) if name in known else len(known), name))
+
+
+def options_naming_formats(holds: Callable[[Target, Format], bool]) -> str:
+    """Return the options that name the formats for which something holds, and their targets; empty where none does."""
+    offering: dict[str, list[str]] = {}
+    for name, target in targets().items():
+        for offered in target.formats:
+            if holds(target, offered):
+                offering.setdefault(offered.name, []).append(name)
+    return ", or ".join(f"--format {name} with --target {' or '.join(those)}" for name, those in offering.items())

@@ -90,17 +90,33 @@ def metadata(trace: Json, eval_set_id: str) -> Json:
 
 def alternating(trace: Json, case: Case) -> list[Json] | None:
     """Return the conversation as LLaMA-Factory reads it, None if it has no place there."""
-    spoken = [m for m in messages(trace, case, "llamafactory") if m["role"] != "system"]
+    merged, reason, _ = alternation(messages(trace, case, "llamafactory"))
+    return None if reason else merged
+
+
+def alternation(spoken: list[Json]) -> tuple[list[Json], str | None, str]:
+    """Return messages in alternation, the rule of LLaMA-Factory that they break, and the system prompt."""
+    roles = [message["role"] for message in spoken]
+    opening = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
+    system = "\n\n".join(message["content"] for message in spoken[:opening])
     runs: list[list[Json]] = []
     for message in spoken:
+        if message["role"] == "system":
+            continue
         if runs and (runs[-1][0]["role"] == "assistant") == (message["role"] == "assistant"):
             runs[-1].append(message)
         else:
             runs.append([message])
-    if any(len(run) > 1 and any("tool_calls" in message for message in run) for run in runs):
-        return None  # a call, and what the assistant says before or after it without waiting for the result
     merged = [_merged(run) for run in runs]
-    return merged if merged and merged[0]["from"] == "human" and merged[-1]["value"] else None
+    rules = {
+        "no_answer": not merged,
+        "system_message_inside": "system" in roles[opening:],
+        "starts_with_assistant": bool(merged) and merged[0]["from"] != "human",
+        # a call, and what the assistant says before or after it without waiting for the result
+        "adjacent_tool_calls": any(len(run) > 1 and any("tool_calls" in message for message in run) for run in runs),
+        "empty_last_message": bool(merged) and merged[-1]["value"] == "",
+    }
+    return merged, next((rule for rule, is_broken in rules.items() if is_broken), None), system
 
 
 def answered(spoken: list[Json]) -> bool:

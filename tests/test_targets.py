@@ -105,6 +105,9 @@ def test_the_page_of_the_targets_says_what_they_can_carry() -> None:
 
 
 OF_TARGETS = {
+    DropReason.DIFFERENT_PROMPTS,
+    DropReason.MISSING_PROMPT,
+    DropReason.SYSTEM_MESSAGE_INSIDE,
     DropReason.STARTS_WITH_ASSISTANT,
     DropReason.ADJACENT_TOOL_CALLS,
     DropReason.EMPTY_LAST_MESSAGE,

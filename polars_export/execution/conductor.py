@@ -114,7 +114,7 @@ def export(  # noqa: PLR0913 - what to export, and how it runs
             run = _Run(job, parts, running, state, collector, side_input_files)
             run.render()
             raise_if_all_skipped(state.skipped_files, inputs.sources)
-            state.counters.raise_if_empty(options.quality_threshold)
+            state.counters.raise_if_empty(options)
             if isinstance(opened.writer, DatasetWriter):
                 run.describe(opened.writer)
     return state.report(output)

@@ -52,7 +52,7 @@ def export_in_memory(chunks: Iterable[tuple[Match, Chunk]], options: ExportOptio
             batch = render_batch(tables, options)
             counters.add(batch.counters)
             text += encode(batch.rendered.records, schema, format_.ABSENT)
-    counters.raise_if_empty(options.quality_threshold)
+    counters.raise_if_empty(options)
     return bytes(text)
 
 

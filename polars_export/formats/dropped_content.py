@@ -40,5 +40,5 @@ def count_dropped(tables: Tables, options: ExportOptions) -> dict[str, int]:
 
 def _recorded(traces: pl.DataFrame) -> dict[str, int]:
     """Return what had no place in the tables already, by kind."""
-    kinds = traces.select(pl.col("dropped").explode(empty_as_null=False)).unnest("dropped")
+    kinds = traces["dropped"].explode(empty_as_null=False, keep_nulls=False).struct.unnest()
     return dict(kinds.group_by("kind", maintain_order=True).agg(pl.col("count").sum()).rows())

@@ -48,13 +48,16 @@ def message_type(options: ExportOptions) -> pa.DataType:
     return pa.struct(fields)
 
 
-def message_lists(tables: Tables, messages: pl.DataFrame, options: ExportOptions) -> pa.ListArray:
-    """Return the messages of every trace, an empty list where it has none of these.
+def message_lists(
+    tables: Tables, messages: pl.DataFrame, options: ExportOptions, rows: pl.Series | None = None
+) -> pa.ListArray:
+    """Return the messages of traces, an empty list where one has none of these.
 
     Args:
         tables: The traces.
-        messages: ColumnBuilder of `Conversations.messages`: all, or those of some roles.
+        messages: Rows of `Conversations.messages`: all, or some.
         options: Say which fields a message has.
+        rows: The rows of the traces in ascending order, to which the messages belong; by default all traces.
     """
     calls = _tool_calls(tables, messages["turn"])
     content = messages["content"]
@@ -71,13 +74,14 @@ def message_lists(tables: Tables, messages: pl.DataFrame, options: ExportOptions
         weight = pl.when("context").then(pl.lit(0, pl.Int64)).alias("weight")
         fields["weight"] = arrow(messages.select(weight).to_series())
     counts = messages.group_by("row").len()
-    lengths = pl.select(row=pl.int_range(len(tables))).join(counts, on="row", how="left", maintain_order="left")["len"]
+    owners = pl.int_range(len(tables), eager=True) if rows is None else rows
+    lengths = owners.to_frame("row").join(counts, on="row", how="left", maintain_order="left")["len"]
     return lists(lengths.fill_null(0), structs(fields))
 
 
-def tools_column(tables: Tables) -> pa.Array:
-    """Return the function schemas of every trace, null where there are none."""
-    tools = tables.traces["tools"]
+def tools_column(tables: Tables, rows: pl.Series | None = None) -> pa.Array:
+    """Return the function schemas of the traces of some rows, by default of all; null where there are none."""
+    tools = tables.traces["tools"] if rows is None else tables.traces["tools"].gather(rows)
     return lists(
         tools.list.len().fill_null(0), arrow(tools.explode(empty_as_null=False).drop_nulls()), empty_is_null=True
     )

@@ -37,10 +37,9 @@ class Rendered:
         """Return the same account of other records."""
         return replace(self, records=records)
 
-    def among(self, kept: pl.Series, reason: DropReason) -> Rendered:
-        """Return the account of more traces: those for which `kept` is true are these, the others left for a reason."""
-        rows = kept.arg_true()
-        reasons = first_reason({reason: ~kept})
+    def among(self, reasons: pl.Series) -> Rendered:
+        """Return the account of more traces: those without a reason are these, the others left for theirs."""
+        rows = reasons.is_null().arg_true()
         if self.reasons is not None:
             reasons = reasons.scatter(rows, self.reasons)
         return replace(self, rows=rows.gather(self.rows), reasons=reasons)

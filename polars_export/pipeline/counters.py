@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from polars_export.errors import MissingPromptError, NothingToExportError
+from polars_export.report import DropReason
+from polars_export.targets import Unit, options_naming_formats
+
+if TYPE_CHECKING:
+    from polars_export.options import ExportOptions
+    from polars_export.targets import Format, Target
 
 __all__ = ["Case", "Counters"]
 
@@ -56,8 +62,11 @@ class Counters:
         self.dropped_content.update(other.dropped_content)
         self.missing |= other.missing
 
-    def raise_if_empty(self, threshold: float | None) -> None:
+    def raise_if_empty(self, options: ExportOptions) -> None:
         """Check that there is something to write.
+
+        Args:
+            options: Say what was asked for.
 
         Raises:
             MissingPromptError: There are cases without a user's message, where that is an error.
@@ -67,4 +76,15 @@ class Counters:
             raise MissingPromptError(len(self.missing), list(self.missing)[:_CASES_NAMED])
         if not self.records:
             dropped = {str(reason): count for reason, count in self.dropped.items()}
-            raise NothingToExportError(threshold, self.traces_read, dropped)
+            unpaired = {str(DropReason.DIFFERENT_PROMPTS): f"{_formats_without_shared_prompt()} needs no shared prompt"}
+            raise NothingToExportError(options.quality_threshold, self.traces_read, dropped, unpaired)
+
+
+def _formats_without_shared_prompt() -> str:
+    """Return the options that name the formats which learn from preferences, and whose runs may differ in prompts."""
+
+    def holds(target: Target, offered: Format) -> bool:
+        is_whole_pair = offered.unit is Unit.PAIR and not offered.shared_prompt and target.joins_prompts
+        return offered.labelled or is_whole_pair
+
+    return options_naming_formats(holds)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from polars_export.formats.rendered import Rendered
     from polars_export.options import ExportOptions
+    from polars_export.pipeline.counters import Case
     from polars_export.selection.rule import Rule
     from polars_export.tables.tables import Tables
 
@@ -55,6 +56,8 @@ def render_batch(tables: Tables, options: ExportOptions) -> RenderedBatch:
     """Return the records of traces, which have their prompts; the traces of one record follow each other."""
     rendered = record_format(options).render(tables, options)
     counters = Counters() if rendered.reasons is None else count_dropped_traces(tables.traces, rendered.reasons)
+    if counters.dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
+        counters.missing |= _cases(tables.traces.filter(rendered.reasons == DropReason.MISSING_PROMPT))
     counters.exported = len(tables) - sum(counters.dropped.values())
     counters.records = rendered.records.num_rows
     counters.dropped_content.update(rendered.dropped_content)
@@ -77,6 +80,9 @@ def keep_prompted_traces(
     reasons = drop_reasons(traces, rules)
     counters = count_dropped_traces(traces, reasons)
     if counters.dropped[DropReason.MISSING_PROMPT] and options.missing_prompt is MissingPrompt.ERROR:
-        cases = traces.filter(pl.col("user_messages") == 0).select(CASE).rows()
-        counters.missing |= dict.fromkeys(cast("list[tuple[str | None, str]]", cases))
+        counters.missing |= _cases(traces.filter(pl.col("user_messages") == 0))
     return reasons.is_null(), counters
+
+
+def _cases(traces: pl.DataFrame) -> dict[Case, None]:
+    return dict.fromkeys(cast("list[Case]", traces.select(CASE).rows()))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["arrow", "lists", "parent_rows", "strings", "structs"]
+__all__ = ["arrow", "first_of_each", "last_of_each", "lists", "parent_rows", "strings", "structs"]
 
 _NEWEST = pl.CompatLevel.newest()  # string views: the only way out of Polars without a copy
 
@@ -46,6 +46,30 @@ def parent_rows(lengths: pl.Series) -> pl.Series:
     offsets = _offsets(lengths)
     values = pa.nulls(offsets[-1])
     return pl.Series(pc.list_parent_indices(pa.ListArray.from_arrays(arrow(offsets), values)))
+
+
+def first_of_each(owner: pl.Series, holds: pl.Series, count: int) -> pl.Series:
+    """Return for each of `count` owners the first place of those for which something holds, null if it never does.
+
+    Args:
+        owner: For each place its owner, in ascending order.
+        holds: For each place whether it holds.
+        count: How many owners there are.
+    """
+    return _end_of_each(owner, holds, count, 1)
+
+
+def last_of_each(owner: pl.Series, holds: pl.Series, count: int) -> pl.Series:
+    """Return for each owner the last place of those for which something holds; see `first_of_each`."""
+    return _end_of_each(owner, holds, count, -1)
+
+
+def _end_of_each(owner: pl.Series, holds: pl.Series, count: int, step: int) -> pl.Series:
+    places = holds.arg_true().cast(pl.Int64)
+    owners = owner.gather(places)
+    is_end = (owners != owners.shift(step)).fill_null(value=True)
+    ends = pl.repeat(None, count, dtype=pl.Int64, eager=True)
+    return ends.scatter(owners.filter(is_end), places.filter(is_end))
 
 
 def _offsets(lengths: pl.Series) -> pl.Series:

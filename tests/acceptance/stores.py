@@ -24,6 +24,7 @@ __all__ = [
     "pairs",
     "prompt",
     "score",
+    "split_pair",
     "tools",
     "traces",
 ]
@@ -37,6 +38,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "late": ("", ['Cancel it, naïvely: “ü”, 🛫, \\ and "quotes"\nplease.']),
     "users": ("Be kind.", ["First.", "Second."]),
     "cut": ("Use the tools.", ["Look and stop."]),
+    "shared": ("Use the tools.", ["Which colour?"]),
     "other": ("Be brief.", ["What is 3 + 3?"]),
 }
 
@@ -64,6 +66,10 @@ def _runs() -> list[list[Json]]:
     ]
     found = [result("Order 7: shipped.", "call-a"), result("No such order.", "call-b", is_error=True)]
     asked = turn("Let me look.", thinking, calls=parallel, results=found)
+
+    def looked_up(call_id: str) -> Json:
+        return turn("", calls=[call("look", {"at": "it"}, call_id)], results=[result("blue", call_id)])
+
     looked = turn(calls=[call("look", {}, "call-c")], results=[result("A\nB", "call-c")], index=1)
     return [
         [
@@ -81,7 +87,9 @@ def _runs() -> list[list[Json]]:
             case_result("other", turn(""), final="6"),
             case_result("tools", turn("I cannot know."), scores=[0.25], verdict="fail"),
             case_result("cut", turn(calls=[call("look", {"at": 1.5})], results=[result()]), scores=[0.0]),
+            case_result("shared", looked_up("call-1"), turn("It is blue.", index=1)),
             case_result("late", turn("No."), scores=[0.0], verdict="fail"),
+            case_result("shared", looked_up("call-2"), turn("Red.", index=1), scores=[0.0], verdict="fail"),
         ],
     ]
 
@@ -150,6 +158,22 @@ def _pairs(cases: dict[str, list[Json]]) -> Iterator[tuple[Json, Json]]:
         rejected = min(reversed(runs), key=score)
         if score(chosen) > score(rejected) and completion(chosen) != completion(rejected):
             yield chosen, rejected
+
+
+def split_pair(store: Path, chosen: Json, rejected: Json) -> tuple[list[Json], list[Json], list[Json]]:
+    """The prompt that both sides share, up to where both let the agent speak, and their completions."""
+    sides = conversation(store, chosen), conversation(store, rejected)
+    shared = 0
+    while shared < min(map(len, sides)) and _without_ids(sides[0][shared]) == _without_ids(sides[1][shared]):
+        shared += 1
+    both = list(zip(*sides, strict=False))[: shared + 1]
+    start = max(place for place, pair in enumerate(both) if all(message["role"] == "assistant" for message in pair))
+    return sides[0][:start], sides[0][start:], sides[1][start:]
+
+
+def _without_ids(message: Json) -> Json:
+    calls = [{**call, "id": None} for call in message.get("tool_calls", [])]
+    return {**message, "tool_calls": calls, "tool_call_id": None}
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.stores import SAMPLE, completion, pairs, prompt, tools, traces
+from tests.acceptance.stores import SAMPLE, completion, pairs, prompt, split_pair, tools, traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,9 +111,13 @@ def calls(messages: list[Json]) -> list[tuple[str, Json]]:
 
 
 def source_calls(trace: Json) -> list[tuple[str, Json]]:
+    return calls_of(completion(trace))
+
+
+def calls_of(messages: list[Json]) -> list[tuple[str, Json]]:
     return [
         (call["function"]["name"], call["function"]["arguments"])
-        for message in completion(trace)
+        for message in messages
         for call in message.get("tool_calls", [])
     ]
 
@@ -159,19 +163,19 @@ def test_no_ranking_pair_is_emptied_or_changed(made: Path, file_type: str, expor
     folder = export(made, "llamafactory", "dpo", "--file-type", file_type)
     [name] = names(folder)
     rows, written = factory.aligned(folder, name, "rm"), exported(folder)
-    single = [pair for pair in pairs(made) if all(len(completion(side)) == 1 for side in pair)]
-    assert len(rows) == len(written) == len(single) > 1
-    for row, record, (chosen, rejected) in zip(rows, written, single, strict=True):
+    split = (split_pair(made, chosen, rejected) for chosen, rejected in pairs(made))
+    single = [(asked, *sides) for asked, *sides in split if all(len(side) == 1 for side in sides)]
+    assert len(rows) == len(written) == len(single) > 2
+    for row, record, (asked, *sides) in zip(rows, written, single, strict=True):
         assert row["_prompt"] == [aligned_message(message) for message in record["conversations"]]
         assert row["_response"] == [aligned_message(record[side]) for side in ("chosen", "rejected")]
-        for message, trace in zip(row["_response"], (chosen, rejected), strict=True):
+        for message, side in zip(row["_response"], sides, strict=True):
             assert message["role"] == "assistant"
-            assert message["content"].endswith(completion(trace)[0]["content"])
-        assert row["_prompt"][-1]["role"] == "user"
-        assert (
-            "\n\n".join(m["content"] for m in prompt(made, chosen) if m["role"] == "user")
-            in (row["_prompt"][-1]["content"])
-        )
+            assert message["content"].endswith(side[0]["content"])
+        assert row["_prompt"][-1]["role"] in INPUTS
+        users = "\n\n".join(message["content"] for message in asked if message["role"] == "user")
+        assert row["_prompt"][0]["content"] == users
+        assert calls(row["_prompt"]) == calls_of(asked)
 
 
 def test_splits_are_declared_and_complete(store: Path, export: Export, factory: Factory) -> None:

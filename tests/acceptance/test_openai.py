@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.stores import completion, conversation, pairs, prompt, tools, traces
+from tests.acceptance.stores import conversation, pairs, split_pair, tools, traces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.acceptance.conftest import Export, Foreign
@@ -124,20 +125,30 @@ def test_a_supervised_file_follows_the_documented_rules(
         assert len(definitions) == len(row["tools"])
 
 
+@pytest.mark.parametrize("how_much", ["all", "first"])
 def test_a_preference_file_follows_the_documented_rules(
-    made: Path, export: Export, request_types: tuple[Foreign, Foreign]
+    made: Path, how_much: str, export: Export, request_types: tuple[Foreign, Foreign]
 ) -> None:
-    rows = read(export(made, "openai", "dpo", name="pairs.jsonl"))
-    single = [pair for pair in pairs(made) if all(len(completion(side)) == 1 for side in pair)]
-    assert len(rows) == len(single) > 1
-    for row, (chosen, rejected) in zip(rows, single, strict=True):
+    rows = read(export(made, "openai", "dpo", "--completion", how_much, name="pairs.jsonl"))
+    promised = list(preferences(made, first=how_much == "first"))
+    assert len(rows) == len(promised) > 2
+    for row, (asked, *sides) in zip(rows, promised, strict=True):
         assert row.keys() == {"input", "preferred_output", "non_preferred_output"}
         assert row["input"].keys() == {"messages", "tools"}
         check_tools(row["input"]["tools"])
-        assert row["input"]["messages"] == expected(prompt(made, chosen))
-        assert row["input"]["messages"][-1]["role"] == "user"
-        for side, trace in (("preferred_output", chosen), ("non_preferred_output", rejected)):
+        assert parsed(row["input"]["messages"]) == expected(asked)
+        assert row["input"]["messages"][-1]["role"] in {"user", "tool"}
+        for side, completion in zip(("preferred_output", "non_preferred_output"), sides, strict=True):
             check_messages(row["input"]["messages"] + row[side])
             assert [message["role"] for message in row[side]] == ["assistant"]
-            assert parsed(row[side]) == expected(completion(trace))
+            assert parsed(row[side]) == expected(completion)
             request_types[0].validate_python(row["input"]["messages"] + row[side])
+
+
+def preferences(store: Path, *, first: bool) -> Iterator[tuple[list[Json], list[Json], list[Json]]]:
+    """Prompt and completions of the pairs whose sides are single messages, or are cut to their first."""
+    for chosen, rejected in pairs(store):
+        prompt, *sides = split_pair(store, chosen, rejected)
+        best, worst = (side[:1] if first else side for side in sides)
+        if len(best) == len(worst) == 1 and expected(best) != expected(worst):
+            yield prompt, best, worst

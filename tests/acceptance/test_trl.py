@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.stores import completion, conversation, eval_set, pairs, prompt, score, tools, traces
+from tests.acceptance.stores import completion, conversation, eval_set, pairs, prompt, score, split_pair, tools, traces
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Export, Foreign, Load
@@ -57,10 +57,8 @@ def clean(row: Json) -> Json:
 def expected(store: Path, format_: str) -> list[Json]:
     """The rows that are promised, without their metadata."""
     if format_ == "dpo":
-        return [
-            {"prompt": prompt(store, best), "chosen": completion(best), "rejected": completion(worst), "tools": tools()}
-            for best, worst in pairs(store)
-        ]
+        sides = (split_pair(store, best, worst) for best, worst in pairs(store))
+        return [dict(zip(COLUMNS["dpo"], parts, strict=True)) | {"tools": tools()} for parts in sides]
     if format_ == "chatml":
         return [{"messages": conversation(store, trace), "tools": tools()} for trace in traces(store)]
     return [
@@ -189,6 +187,8 @@ def test_the_helpers_accept_every_row(store: Path, format_: str, export: Export,
             whole = {side: row["prompt"] + row[side] for side in ("chosen", "rejected")}
             split = trl.helpers.extract_prompt(whole)
             assert split["prompt"][: len(row["prompt"])] == row["prompt"]
+            longer = split["prompt"][len(row["prompt"]) :]  # where the sides part before the assistant speaks again
+            assert "assistant" not in [message["role"] for message in longer[1:]]
             assert split["prompt"] + split["chosen"] == whole["chosen"]
 
 

@@ -29,6 +29,7 @@ TARGET = Target(
             summary="the best and the worst trace of each case",
             keys=("conversations", "chosen", "rejected", "system", "tools"),
             unit=Unit.PAIR,
+            shared_prompt=True,
         ),
         Format(
             name="kto",

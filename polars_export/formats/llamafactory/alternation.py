@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.conversation import UNMARKED_CONTEXT, Role, trainer_conversations
-from polars_export.formats.dropped_content import count_dropped
+from polars_export.conversation import UNMARKED_CONTEXT, Role
 from polars_export.formats.rendered import first_reason
 from polars_export.report import DropReason
-from polars_export.tables.nested import arrow, lists, structs
+from polars_export.tables.nested import arrow, first_of_each, lists, structs
 
 if TYPE_CHECKING:
-    from polars_export.conversation import Conversations
-    from polars_export.options import ExportOptions
     from polars_export.tables.tables import Tables
 
 __all__ = ["MESSAGE", "Alternation", "alternate"]
@@ -34,37 +31,43 @@ class Alternation:
     Attributes:
         messages: One row per message: `row` (of its trace), `from`, `value`, `is_assistant`, and what it was merged
             of: `dropped_texts` (texts beside calls, which it cannot hold), `adjacent_calls` (whether it was several
-            messages of the assistant, tool calls among them) and `context` (the number of context messages).
+            messages of the assistant, tool calls among them), `context` (the number of context messages) and
+            `in_completion` (whether one of them stands in the completion of a pair).
         reasons: For each trace why it has no record, null if it has one.
         system: For each trace its system prompt, empty without one.
         tools: For each trace its function schemas as the text of a JSON array, empty without any.
-        conversations: The messages before they were merged.
     """
 
     messages: pl.DataFrame
     reasons: pl.Series
     system: pl.Series
     tools: pl.Series
-    conversations: Conversations
 
     def all_messages(self) -> pl.Series:
         """Return for each trace all of its messages."""
         return self._lists(self.messages)
 
     def prompts(self) -> pl.Series:
-        """Return for each trace the messages before the assistant's first."""
-        return self._lists(self.messages.filter(pl.col("is_assistant").cum_max().over("row").not_()))
+        """Return for each side of a pair the messages before its completion."""
+        return self._lists(self.messages.filter(~pl.col("in_completion")))
 
     def completions(self) -> pl.Series:
-        """Return for each trace the messages from the assistant's first on."""
-        return self._lists(self.messages.filter(pl.col("is_assistant").cum_max().over("row")))
+        """Return for each side of a pair its completion."""
+        return self._lists(self.messages.filter("in_completion"))
 
-    def dropped_content(self, tables: Tables, kept: pl.Series, options: ExportOptions) -> dict[str, int]:
-        """Count the content that the records cannot carry, of the traces for which `kept` is true."""
-        sums = self.messages.filter(kept.gather(self.messages["row"])).select(pl.col("dropped_texts", "context").sum())
-        texts, context = sums.row(0)
-        counts = {"texts beside calls": texts, **self.conversations.dropped_content(kept), UNMARKED_CONTEXT: context}
-        return count_dropped(tables.filter(kept), options) | {kind: count for kind, count in counts.items() if count}
+    def dropped_content(self, kept: pl.Series, learned: pl.Expr) -> dict[str, int]:
+        """Count the content that the records cannot carry, of the traces for which `kept` is true.
+
+        Args:
+            kept: Whether a trace has a record.
+            learned: Which messages are learned from: context among them cannot be marked.
+        """
+        sums = self.messages.with_columns(pl.when(learned).then("context").otherwise(0)).filter(
+            kept.gather(self.messages["row"])
+        )
+        texts, context = sums.select(pl.col("dropped_texts", "context").sum()).row(0)
+        counts = {"texts beside calls": texts, UNMARKED_CONTEXT: context}
+        return {kind: count for kind, count in counts.items() if count}
 
     def _lists(self, messages: pl.DataFrame) -> pl.Series:
         counts = messages.group_by("row").len()
@@ -73,26 +76,28 @@ class Alternation:
         return pl.Series(lists(lengths, structs({"from": arrow(messages["from"]), "value": arrow(messages["value"])})))
 
 
-def alternate(tables: Tables, options: ExportOptions) -> Alternation:
+def alternate(tables: Tables, messages: pl.DataFrame) -> Alternation:
     """Merge messages of one side that follow each other, in the conversations of traces.
 
     Texts, and the results of one turn, are joined with a blank line between. Calls become one `function_call`, a JSON
-    array of name and arguments; texts beside them have no place.
+    array of name and arguments; texts beside them have no place. System messages at the beginning are the system
+    prompt.
+
+    Args:
+        tables: The traces.
+        messages: Rows of `Conversations.messages`; of pairs those of `PairSides.messages`.
     """
-    conversations = trainer_conversations(tables, options)
-    messages = _merged(tables, conversations)
+    merged = _merged(tables, messages)
     return Alternation(
-        messages,
-        _reasons(messages, len(tables)),
-        _system(conversations, len(tables)),
-        _tools(tables.traces),
-        conversations,
+        merged, _reasons(merged, messages, len(tables)), _system(messages, len(tables)), _tools(tables.traces)
     )
 
 
-def _merged(tables: Tables, conversations: Conversations) -> pl.DataFrame:
+def _merged(tables: Tables, messages: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `Alternation.messages`."""
-    messages = conversations.messages.filter(pl.col("role") != int(Role.SYSTEM))
+    if "in_completion" not in messages.columns:
+        messages = messages.with_columns(in_completion=pl.lit(value=False))
+    messages = messages.filter(pl.col("role") != int(Role.SYSTEM))
     messages = messages.with_columns(
         calls=_calls(tables).gather(messages["turn"]), is_assistant=pl.col("role") == int(Role.ASSISTANT)
     )
@@ -109,6 +114,7 @@ def _merged(tables: Tables, conversations: Conversations) -> pl.DataFrame:
             has_results=(pl.col("role") == int(Role.TOOL)).any(),
             count=pl.len(),
             context=pl.col("context").sum(),
+            in_completion=pl.col("in_completion").any(),
         )
         .with_columns(pl.col("has_calls") & pl.col("is_assistant"))
     )
@@ -120,15 +126,17 @@ def _merged(tables: Tables, conversations: Conversations) -> pl.DataFrame:
         "is_assistant",
         _SENDERS.gather(merged.select(sender.alias("from")).to_series()).alias("from"),
         "context",
+        "in_completion",
         value=pl.when("has_calls").then(pl.format("[{}]", "calls")).otherwise("text"),
         dropped_texts=pl.when("has_calls").then("texts").otherwise(0),
         adjacent_calls=pl.col("has_calls") & (pl.col("count") > 1),
     )
 
 
-def _reasons(messages: pl.DataFrame, traces: int) -> pl.Series:
+def _reasons(merged: pl.DataFrame, messages: pl.DataFrame, traces: int) -> pl.Series:
     """Return for each trace why it has no record: LLaMA-Factory's rules for a conversation, null if it keeps them."""
-    broken_rules = messages.group_by("row", maintain_order=True).agg(
+    inside = messages["row"].filter((messages["role"] == int(Role.SYSTEM)) & ~_opens(messages, traces))
+    broken_rules = merged.group_by("row", maintain_order=True).agg(
         starts_with_assistant=pl.col("from").first() != "human",
         adjacent_tool_calls=pl.col("adjacent_calls").any(),
         empty_last_message=pl.col("value").last() == "",
@@ -137,6 +145,7 @@ def _reasons(messages: pl.DataFrame, traces: int) -> pl.Series:
     return first_reason(
         {
             DropReason.NO_ANSWER: rows["starts_with_assistant"].is_null(),  # no message at all
+            DropReason.SYSTEM_MESSAGE_INSIDE: rows["row"].is_in(inside.implode()),
             DropReason.STARTS_WITH_ASSISTANT: rows["starts_with_assistant"],
             DropReason.ADJACENT_TOOL_CALLS: rows["adjacent_tool_calls"],
             DropReason.EMPTY_LAST_MESSAGE: rows["empty_last_message"],
@@ -150,12 +159,19 @@ def _tools(traces: pl.DataFrame) -> pl.Series:
     return traces.select(pl.when(pl.col("tools").list.len() > 0).then(array).otherwise(pl.lit(""))).to_series()
 
 
-def _system(conversations: Conversations, traces: int) -> pl.Series:
-    """Return for each trace its system messages, with a blank line between; empty without any."""
-    messages = conversations.messages.filter(pl.col("role") == int(Role.SYSTEM))
-    joined = messages.group_by("row", maintain_order=True).agg(pl.col("content").str.join("\n\n"))
+def _system(messages: pl.DataFrame, traces: int) -> pl.Series:
+    """Return for each trace the system messages at its beginning, with a blank line between; empty without any."""
+    opening = messages.filter(_opens(messages, traces))
+    joined = opening.group_by("row", maintain_order=True).agg(pl.col("content").str.join("\n\n"))
     rows = pl.select(row=pl.int_range(traces))
     return rows.join(joined, on="row", how="left", maintain_order="left")["content"].fill_null("")
+
+
+def _opens(messages: pl.DataFrame, traces: int) -> pl.Series:
+    """Return whether a message is one of the system's before anybody else speaks."""
+    row = messages["row"]
+    first_other = first_of_each(row, messages["role"] != int(Role.SYSTEM), traces).gather(row)
+    return (pl.int_range(len(row), eager=True) < first_other).fill_null(value=True)
 
 
 def _calls(tables: Tables) -> pl.Series:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.llamafactory import sharegpt
+from polars_export.formats.rendered import first_reason
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
 
@@ -32,4 +33,4 @@ def render(tables: Tables, options: ExportOptions) -> Rendered:
     rendered = sharegpt.render(tables.filter(label.is_not_null()), options)
     tags = label.drop_nulls().gather(rendered.rows)
     tagged = rendered.with_records(rendered.records.add_column(1, "kto_tag", arrow(tags)))
-    return tagged.among(label.is_not_null(), DropReason.UNLABELLED)
+    return tagged.among(first_reason({DropReason.UNLABELLED: label.is_null()}))

@@ -33,6 +33,7 @@ TARGET = Target(
             summary="the best and the worst trace of each case",
             keys=("input", "preferred_output", "non_preferred_output"),
             unit=Unit.PAIR,
+            shared_prompt=True,
         ),
     ),
 )

@@ -24,6 +24,7 @@ TARGET = Target(
             summary="the best and the worst trace of each case",
             keys=("prompt", "chosen", "rejected", "tools", "metadata"),
             unit=Unit.PAIR,
+            shared_prompt=True,
         ),
         Format(
             name="kto",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from polars_export.choices import MissingPrompt
 from polars_export.conversation import trainer_conversations
 from polars_export.formats.dropped_content import count_dropped
 from polars_export.formats.messages import message_lists, message_type, tools_column, tools_type
 from polars_export.formats.rendered import Rendered
+from polars_export.report import DropReason
 from polars_export.tables.nested import arrow, structs
 
 if TYPE_CHECKING:
@@ -39,12 +41,26 @@ class ConversationColumns:
         """Return whole conversations."""
         return message_lists(self._tables, self._conversations.messages, self._options)
 
+    def reasons(self) -> dict[DropReason, pl.Series]:
+        """Return for each trace whether it has no prompt and completion, by the reasons for it.
+
+        A trace may lack what was asked for, where traces without a user's message are kept; what it must have is a
+        message of the agent.
+        """
+        asked, first = self._starts
+        unasked = {} if self._options.missing_prompt is MissingPrompt.KEEP else {DropReason.MISSING_PROMPT: asked}
+        return {reason: starts.is_null() for reason, starts in ({DropReason.NO_ANSWER: first} | unasked).items()}
+
+    def among(self, kept: pl.Series) -> ConversationColumns:
+        """Return the columns of the traces for which `kept` is true."""
+        return self if kept.all() else ConversationColumns(self._tables.filter(kept), self._options)
+
     def prompt(self) -> pa.Array:
         """Return the messages before the completion."""
         return self._lists(~self._in_completion)
 
     def completion(self) -> pa.Array:
-        """Return the messages from the first of the assistant's on that is no context and answers a user."""
+        """Return the messages from the completion's first on; see `Conversations.completion_starts`."""
         return self._lists(self._in_completion)
 
     def tools(self) -> pa.Array:
@@ -59,8 +75,15 @@ class ConversationColumns:
         return count_dropped(self._tables, self._options) | dropped
 
     @cached_property
+    def _starts(self) -> tuple[pl.Series, pl.Series]:
+        return self._conversations.completion_starts(len(self._tables))
+
+    @cached_property
     def _in_completion(self) -> pl.Series:
-        return self._conversations.in_completion()
+        asked, first = self._starts
+        start = asked.zip_with(asked.is_not_null(), first)
+        owner = self._conversations.messages["row"]
+        return (pl.int_range(len(owner), eager=True) >= start.gather(owner)).fill_null(value=False)
 
     def _lists(self, keep: pl.Series) -> pa.Array:
         return message_lists(self._tables, self._conversations.messages.filter(keep), self._options)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from polars_export.formats.messages import ABSENT
-from polars_export.formats.pair_sides import different, for_both_sides
+from polars_export.formats.dropped_content import count_dropped
+from polars_export.formats.messages import ABSENT, tools_column
+from polars_export.formats.pair_sides import for_both_sides, pair_sides
 from polars_export.formats.rendered import Rendered, first_reason
-from polars_export.formats.trl.columns import ConversationColumns, pair_metadata, pair_schema
-from polars_export.report import DropReason
-from polars_export.tables.nested import arrow
+from polars_export.formats.trl.columns import pair_metadata, pair_schema
 
 if TYPE_CHECKING:
     from polars_export.options import ExportOptions
@@ -29,21 +28,21 @@ def schema(options: ExportOptions) -> pa.Schema:
 def render(tables: Tables, options: ExportOptions) -> Rendered:
     """Return one record per pair; the traces stand chosen, rejected, chosen, rejected, and so on.
 
-    A pair of two equal completions teaches nothing: it is dropped.
+    A pair whose sides share no prompt is dropped, and one of two equal completions, which teaches nothing.
     """
-    completions = pl.Series(ConversationColumns(tables, options).completion())
-    differ = different(completions)
-    kept = tables.filter(for_both_sides(differ))
-    available = ConversationColumns(kept, options)
-    sides = pl.Series(available.completion())
+    sides = pair_sides(tables, options)
+    reason = first_reason(sides.reasons())
+    reasons = for_both_sides(reason)
+    chosen = pl.int_range(0, len(tables), 2, eager=True).filter(reason.is_null())
     columns = {
-        "prompt": arrow(pl.Series(available.prompt()).gather_every(2)),
-        "chosen": arrow(sides.gather_every(2)),
-        "rejected": arrow(sides.gather_every(2, offset=1)),
-        "tools": arrow(pl.Series(available.tools()).gather_every(2)),
+        "prompt": sides.prompts(chosen),
+        "chosen": sides.completions(chosen),
+        "rejected": sides.completions(chosen + 1),
+        "tools": tools_column(tables, chosen),
     }
+    kept = reasons.is_null()
     if options.include_metadata:
-        columns["metadata"] = pair_metadata(kept.traces)
-    rows = pl.int_range(0, len(tables), 2, eager=True).filter(differ)
-    reasons = first_reason({DropReason.IDENTICAL: for_both_sides(~differ)})
-    return Rendered(pa.table(columns), rows, reasons, available.dropped_content(has_prompt=True))
+        columns["metadata"] = pair_metadata(tables.traces.filter(kept))
+    dropped_content = count_dropped(tables.filter(kept), options)
+    dropped_content |= sides.dropped_content(kept) | sides.context_to_learn(kept)
+    return Rendered(pa.table(columns), chosen, reasons, dropped_content)

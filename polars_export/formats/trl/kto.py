@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from polars_export.formats.labels import labels
 from polars_export.formats.messages import ABSENT
+from polars_export.formats.rendered import first_reason
 from polars_export.formats.trl.columns import ConversationColumns, one_per_trace, trace_schema
 from polars_export.report import DropReason
 from polars_export.tables.nested import arrow
@@ -26,10 +27,10 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace whose label is known."""
-    label = labels(tables.traces, options)
-    labelled = tables.filter(label.is_not_null())
-    available = ConversationColumns(labelled, options)
-    columns = {"prompt": available.prompt(), "completion": available.completion(), "label": arrow(label.drop_nulls())}
-    rendered = one_per_trace(labelled, options, available, columns)
-    return rendered.among(label.is_not_null(), DropReason.UNLABELLED)
+    """Return one record per trace in which the agent answers a user and whose label is known."""
+    label, available = labels(tables.traces, options), ConversationColumns(tables, options)
+    reasons = first_reason(available.reasons() | {DropReason.UNLABELLED: label.is_null()})
+    kept = reasons.is_null()
+    available = available.among(kept)
+    columns = {"prompt": available.prompt(), "completion": available.completion(), "label": arrow(label.filter(kept))}
+    return one_per_trace(tables.filter(kept), options, available, columns).among(reasons)

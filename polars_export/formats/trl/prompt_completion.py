@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polars_export.formats.messages import ABSENT
+from polars_export.formats.rendered import first_reason
 from polars_export.formats.trl.columns import ConversationColumns, one_per_trace, trace_schema
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ def schema(options: ExportOptions) -> pa.Schema:
 
 
 def render(tables: Tables, options: ExportOptions) -> Rendered:
-    """Return one record per trace."""
+    """Return one record per trace in which the agent answers a user."""
     available = ConversationColumns(tables, options)
-    return one_per_trace(
-        tables, options, available, {"prompt": available.prompt(), "completion": available.completion()}
-    )
+    reasons = first_reason(available.reasons())
+    kept = reasons.is_null()
+    available = available.among(kept)
+    columns = {"prompt": available.prompt(), "completion": available.completion()}
+    return one_per_trace(tables.filter(kept), options, available, columns).among(reasons)
