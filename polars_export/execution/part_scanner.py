@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LOCATION", "PartScanner"]
 
-LOCATION = pl.Schema({"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32})
+LOCATION = pl.Schema({"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32, "part": pl.UInt32})
 
 _TRACES_AT_ONCE = 5_000  # a compressed file, which is one part, may hold millions
 
@@ -75,9 +75,7 @@ class PartScanner:
             for segment, match, chunk in self._reader.chunks(task.part, account, rejects, on_progress):
                 scanned = self._traces.scan(match, chunk, rejects, account.counters)
                 builder.add(scanned.columns)
-                locations += [
-                    RecordLocation(segment.number, offset, length) for offset, length in scanned.chunk.locations()
-                ]
+                locations += _locations(segment, scanned.chunk)
                 if len(builder) >= _TRACES_AT_ONCE:
                     frames.append(self._eligible(builder, locations, account.counters, openings))
                     locations.clear()
@@ -116,3 +114,9 @@ class PartScanner:
         path = str(spool) if spool and spool.exists() else segment.path
         layout = cast("TableLayout", match.layout) if match.layout and not match.layout.is_stream else None
         return StoredInput(StoredSource(segment.path, path, chunk.array_path, chunk.header, layout), match)
+
+
+def _locations(segment: Segment, chunk: Chunk) -> list[RecordLocation]:
+    """Return where the traces of a chunk stand."""
+    ranges = zip(chunk.locations(), chunk.traces(), strict=True)
+    return [RecordLocation(segment.number, offset, length, part) for (offset, length), (_, part) in ranges]

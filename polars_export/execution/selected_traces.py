@@ -39,7 +39,7 @@ def read_selected(task: RenderSelection, decoders: Decoders, *, are_checked: boo
     """
     stored = {number: source.stored for number, source in task.stored.items()}
     for batch in _batches(task.traces):
-        in_files = batch.with_row_index("row").sort("source", "offset")
+        in_files = batch.with_row_index("row").sort("source", "offset", "part")
         builder = TableBuilder(decoders.projection)
         locations = map(RecordLocation._make, in_files.select(LOCATION.names()).iter_rows())
         for number, chunk in read_records(locations, stored):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from polars_export.json_values import Json
     from polars_export.messages.records import ToolCall
 
-__all__ = ["Answered", "Normalised", "normalise", "normalise_answer", "normalise_parts"]
+__all__ = ["Answered", "Normalised", "normalise", "normalise_answer", "normalise_parts", "normalise_placed"]
 
 _Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, _Role] = {
@@ -91,7 +91,20 @@ def normalise_parts(parts: Iterable[tuple[Json, str]]) -> Normalised:
             raise InvalidRecordError(path, "an array of messages", describe_value(items))
         for index, item in enumerate(items):
             conversation.add(item, f"{path}[{index}]")
-        conversation.end_turn()
+        conversation.end_turn()  # nobody goes on in one place with what stands in another
+    return Normalised(conversation.messages, conversation.dropped)
+
+
+def normalise_placed(items: Iterable[tuple[Json, str]]) -> Normalised:
+    """Return the messages of a row whose items stand in no array of their own: each with its JSON path.
+
+    Raises:
+        InvalidRecordError: Something in it is no message.
+    """
+    conversation = _Conversation()
+    for item, path in items:
+        conversation.add(item, path)
+    conversation.end_turn()
     return Normalised(conversation.messages, conversation.dropped)
 
 

@@ -48,7 +48,7 @@ def simulation(number: int = 0, **fields: object) -> Json:
     } | fields  # fmt: skip
 
 
-INFO = {
+INFO: Json = {
     "environment_info": {"domain_name": "airline", "policy": "Be kind.", "tool_defs": None},
     "agent_info": {"llm": "gpt"},
 }
