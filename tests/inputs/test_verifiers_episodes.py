@@ -170,14 +170,18 @@ def test_one_bad_line_costs_one_trace(record: str, tmp_path: Path) -> None:
     assert report.traces_read == report.exported + sum(report.dropped.values())
 
 
-def test_a_trace_that_only_records_refuse_takes_no_other_along(tmp_path: Path) -> None:
-    calls = [{"id": "c1", "name": "look", "arguments": "DEEP", "type": "function"}]
-    nodes = [node("user", "Go.", None), node("assistant", "x", 0, sampled=True, tool_calls=calls)]
-    source = write_lines(tmp_path / "traces.jsonl", *(episode(agent(number), agent(2), key="t") for number in (0, 1)))
-    line = json.dumps(episode(agent(3, nodes=nodes), agent(4))).replace('"DEEP"', '{"a":' * 900 + "1" + "}" * 900)
+@pytest.mark.parametrize("depth", range(800, 1000, 20))
+def test_what_is_too_deep_for_one_decoder_takes_no_other_line_along(depth: int, tmp_path: Path) -> None:
+    """Up to Python 3.11 records are decoded from less deep than columns that decide: a line may be good only there."""
+    call = {"id": "c1", "name": "look", "arguments": "DEEP", "type": "function"}
+    nodes = [node("user", "Go.", None), node("assistant", "x", 0, sampled=True, tool_calls=[call])]
+    deep = json.dumps(episode(agent(3, nodes=nodes), agent(4), key="deep"))
+    source = write_lines(tmp_path / "traces.jsonl", episode(agent(0), agent(1)), episode(agent(2)))
     with source.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(deep.replace('"DEEP"', '{"a":' * depth + "1" + "}" * depth) + "\n")
     report = pe.export(source, tmp_path / "out.jsonl", pe.ExportOptions("dpo", target="trl", on_error="skip"))
+    assert report.records == 1
+    assert report.traces_read - report.dropped.get("invalid", 0) in {3, 5}
     assert report.traces_read == report.exported + sum(report.dropped.values())
 
 
