@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from polars_export.execution.conductor import export
     from polars_export.execution.read import Batch, iter_batches, read, read_traces, read_turns
+    from polars_export.execution.write_tables import write_tables
     from polars_export.input_options import InputOptions
     from polars_export.options import ExportOptions
     from polars_export.report import DropReason, ExportReport
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
         export_traces,
     )
     from polars_export.selection.rule import Rule, Scope
+    from polars_export.table_files.scan import LazyTables, scan_tables
+    from polars_export.tables.frames import Frame, tables
     from polars_export.tables.schema import TRACES, TURNS, Column
-    from polars_export.tables.tables import Tables
+    from polars_export.tables.tables import Tables, concat
     from polars_export.targets import Target
 
 __version__ = "0.1.0"
@@ -78,7 +81,10 @@ _HOMES = {
     ),
     "polars_export.selection.rule": ("Rule", "Scope"),
     "polars_export.tables.schema": ("TRACES", "TURNS", "Column"),
-    "polars_export.tables.tables": ("Tables",),
+    "polars_export.execution.write_tables": ("write_tables",),
+    "polars_export.table_files.scan": ("LazyTables", "scan_tables"),
+    "polars_export.tables.frames": ("Frame",),
+    "polars_export.tables.tables": ("Tables", "concat"),
     "polars_export.targets": ("Target",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -97,8 +103,10 @@ __all__ = [
     "ExportOptions",
     "ExportReport",
     "FormatNotImplementedError",
+    "Frame",
     "InputError",
     "InputOptions",
+    "LazyTables",
     "MissingPromptError",
     "NothingToExportError",
     "OptionError",
@@ -116,16 +124,22 @@ __all__ = [
     "TrainingReporter",
     "WorkerError",
     "__version__",
+    "concat",
     "export",
     "export_traces",
     "iter_batches",
     "read",
     "read_traces",
     "read_turns",
+    "scan_tables",
+    "tables",
+    "write_tables",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "tables":
+        return import_module("polars_export.tables")  # a package that can be called: see there
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)

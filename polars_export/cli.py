@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from polars_export import __version__
-from polars_export.cli_options import INPUT, OUTPUT, RECORDS, RUN, SELECTION, SHOW, add_options
+from polars_export.cli_options import (
+    INPUT,
+    OUTPUT,
+    RECORDS,
+    RUN,
+    SELECTION,
+    SHOW,
+    TABLES_INPUT,
+    TABLES_OUTPUT,
+    add_options,
+)
 from polars_export.errors import ExportError
 from polars_export.input_options import InputOptions
 from polars_export.options import ExportOptions
 from polars_export.process import STOP_SIGNALS, end, preserve_sigint, without_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
+
+    from polars_export.execution.run_state import ExportProgress
+    from polars_export.report import ExportReport
 
 __all__ = ["main", "run"]
 
@@ -50,20 +63,60 @@ def export_command(
 ) -> None:
     """Export the traces of eval results.
 
-    SOURCE is a file, a directory (searched for .json, .jsonl and .ndjson, also with .gz or .zst), a glob, or - for
-    standard input. What a file holds is recognised by its content.
+    SOURCE is a file, a directory (searched for .json, .jsonl and .ndjson, also with .gz or .zst), a directory with
+    stored tables, a glob, or - for standard input. What a file holds is recognised by its content.
     """
     export_options = ExportOptions(**options, include_metadata=not no_metadata, workers=workers or 0)
     from polars_export.execution.conductor import export  # noqa: PLC0415 - loads msgspec, which --help should not wait for
 
+    _run_shown(lambda on_progress: export(sources, output, export_options, on_progress=on_progress), quiet=quiet)
+
+
+@cli.command("tables", epilog=_EPILOG)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@add_options(TABLES_OUTPUT, TABLES_INPUT, RUN)
+def tables_command(  # noqa: PLR0913 - one parameter per option
+    *,
+    sources: tuple[str, ...],
+    output: str,
+    quiet: bool,
+    workers: int | None,
+    max_shard_bytes: str | None,
+    overwrite: bool,
+    resume: bool,
+    **options: Any,  # noqa: ANN401 - those of `InputOptions`
+) -> None:
+    """Store traces as two tables in Parquet, to query and to export them again without reading JSON.
+
+    SOURCE is what export takes. The tables are a source of export in turn. Into its own earlier output the command
+    adds: sources that have not changed are not read again.
+    """
+    from polars_export.execution.write_tables import write_tables  # noqa: PLC0415 - as above
+
+    def store(on_progress: ExportProgress | None) -> ExportReport:
+        return write_tables(
+            sources,
+            output,
+            InputOptions(**options, workers=workers or 0),
+            max_shard_bytes=max_shard_bytes,
+            overwrite=overwrite,
+            resume=resume,
+            on_progress=on_progress,
+        )
+
+    _run_shown(store, quiet=quiet)
+
+
+def _run_shown(run_export: Callable[[ExportProgress | None], ExportReport], *, quiet: bool) -> None:
+    """Run an export; to a terminal, show its progress and its account."""
     if quiet or not sys.stderr or not sys.stderr.isatty():
-        export(sources, output, export_options)
+        run_export(None)
         _ignore_interrupts()
         return
     from polars_export.terminal import progress, summary  # noqa: PLC0415 - loads rich, as above
 
     with progress() as on_progress:
-        report = export(sources, output, export_options, on_progress=on_progress)
+        report = run_export(on_progress)
         _ignore_interrupts()  # to stop now would undo nothing
     summary(report)
 

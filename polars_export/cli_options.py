@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "SHOW", "add_options"]
+__all__ = ["INPUT", "OUTPUT", "RECORDS", "RUN", "SELECTION", "SHOW", "TABLES_INPUT", "TABLES_OUTPUT", "add_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -212,4 +212,21 @@ RUN = (
     ),
     click.option("--resume", is_flag=True, help="Resume an interrupted export into the same output."),
     click.option("--quiet", is_flag=True, help="No progress and no closing table; errors are still shown."),
+)
+
+
+def _without(group: Sequence[Callable[[_Command], _Command]], *names: str) -> list[Callable[[_Command], _Command]]:
+    """Return the options of a group but for some, by their names in Python."""
+    return [option for option in group if _name(option) not in names]
+
+
+def _name(option: Callable[[Any], Any]) -> str:
+    parameters: list[click.Parameter] = option(lambda: None).__click_params__
+    return parameters[0].name or ""
+
+
+TABLES_INPUT = _without(INPUT, "missing_prompt")
+TABLES_OUTPUT = (
+    click.option("--output", required=True, metavar="OUT", help="A directory, which becomes a repository of tables."),
+    *_without(OUTPUT, "output", "test_fraction", "seed", "split_by", "file_type"),
 )

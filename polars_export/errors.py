@@ -57,7 +57,7 @@ class OptionError(ExportError):
 _SPELLINGS = {
     "sources": "SOURCE",
     "options": "options",  # which only Python has, as
-    "rules": "rules",
+    **{name: name for name in ("rules", "tables", "traces", "turns", "by", "n", "fraction")},
     "include_metadata": "--no-metadata",
     "max_shard_bytes": "--max-shard-size",
     "max_record_bytes": "--max-record-size",

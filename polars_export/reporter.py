@@ -12,6 +12,7 @@ from polars_export.execution.in_memory import export_in_memory
 from polars_export.inputs.eval_results.decoder import check_case_result
 from polars_export.inputs.eval_results.objects import object_chunks
 from polars_export.options import ExportOptions
+from polars_export.tables.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +58,20 @@ TraceLike: TypeAlias = ScoredTrace | Mapping[str, Any]
 """A case result or scored trace as a dict, or a `ScoredTrace`."""
 
 
-def export_traces(traces: Iterable[TraceLike], options: ExportOptions | None = None) -> bytes:
-    """Export case results or scored traces as JSON lines.
+def export_traces(traces: Iterable[TraceLike] | Tables, options: ExportOptions | None = None) -> bytes:
+    """Export case results, scored traces or tables as JSON lines.
+
+    Args:
+        traces: Case results or scored traces; or tables, of which the column `score` counts as it stands.
+        options: What to export.
 
     Raises:
         SerializationError: A trace has no JSON form.
         BadRecordError: A trace is not what it should be.
         NothingToExportError: No trace is left to export.
     """
+    if isinstance(traces, Tables):
+        return export_in_memory(traces, ExportOptions.or_default(options))
     plain = (_fields(trace) if isinstance(trace, ScoredTrace) else trace for trace in traces)
     return export_in_memory(object_chunks(plain), ExportOptions.or_default(options))
 

@@ -31,7 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "input_options": {"choices", "errors", "mapping", "option_values"},
     "options": {"choices", "errors", "input_options", "mapping", "option_values", "selection.rule", "targets"},
     "sources": {"errors", "json_values", "option_values"},
-    "tables": {"tables.projection"},
+    "tables": {"errors", "json_values", "tables.projection"},
+    "table_files": {"errors", "sources", "tables", "tables.projection"},
     "messages": {"json_values", "tables", "tables.projection"},
     "inputs": {
         "errors", "json_values", "mapping", "messages", "option_values", "process", "sources", "tables",
@@ -42,16 +43,17 @@ ROOMS: dict[str, set[str]] = {
     "conversation": {"choices", "options", "tables"},
     "formats": {"choices", "conversation", "options", "report", "tables", "tables.projection", "targets"},
     "pipeline": {
-        "choices", "errors", "formats", "inputs", "options", "report", "selection", "selection.rule", "sources",
-        "tables", "tables.projection", "targets",
+        "choices", "errors", "formats", "inputs", "json_values", "messages", "options", "report", "selection",
+        "selection.rule", "sources", "tables", "tables.projection", "targets",
     },
     "writers": {"errors", "file_names", "process", "tables", "targets"},
     "execution": {
         "choices", "errors", "formats", "input_options", "inputs", "option_values", "options", "pipeline", "process",
-        "prompts", "report", "selection", "selection.rule", "sources", "tables", "tables.projection", "targets",
+        "prompts", "report", "selection", "selection.rule", "sources", "table_files", "tables", "tables.projection",
+        "targets",
         "writers",
     },
-    "reporter": {"choices", "errors", "execution", "inputs", "options"},
+    "reporter": {"choices", "errors", "execution", "inputs", "options", "tables"},
     "terminal": {"execution", "report"},
     "cli_options": {"choices", "inputs", "options", "targets"},
     "show": {
@@ -59,7 +61,8 @@ ROOMS: dict[str, set[str]] = {
         "tables.projection",
     },
     "cli": {
-        "__init__", "cli_options", "errors", "execution", "input_options", "options", "process", "show", "terminal",
+        "__init__", "cli_options", "errors", "execution", "input_options", "options", "process", "report", "show",
+        "terminal",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -26,7 +26,7 @@ def conversation(number: int, *, calls: bool = True) -> list[Json]:
     function = {"name": "look", "arguments": json.dumps({"at": number})}
     call = {"id": "1", "type": "function", "function": function}
     return [
-        {"role": "user", "content": f"Hello {number}?", "tool_calls": None, "tool_call_id": None},
+        {"role": "user", "content": f"Hello {number // 2}?", "tool_calls": None, "tool_call_id": None},
         {"role": "assistant", "content": None, "tool_calls": [call] if calls else None, "tool_call_id": None},
         {"role": "tool", "content": "seen", "tool_calls": None, "tool_call_id": "1"},
         {"role": "assistant", "content": f"Hi {number}.", "tool_calls": None, "tool_call_id": None},

@@ -179,10 +179,31 @@ class FirstRuns:
         return traces.select(row=row, group=row, rank=pl.lit(0, pl.UInt32), reason=none)
 
 
-def read_tables(source: Path) -> None:
+def use_tables(source: Path, sets: Path, folder: Path) -> None:
     """Traces and turns are read as two frames in step."""
-    tables = assert_type(pe.read(source, prompts="sets"), pe.Tables)
+    tables = assert_type(pe.read(source, prompts=sets), pe.Tables)
     assert_type(tables.traces, pl.DataFrame)
     assert_type(tables.turns, pl.DataFrame)
+    best = assert_type(tables.filter(pl.col("score") >= 0, tables.traces["turns"] > 0), pe.Tables)
+    assert_type(best.sort("score", descending=True).sample(n=2, seed=1), pe.Tables)
+    assert_type(best.with_columns(pl.lit(1).alias("mine"), yours=pl.col("turns")), pe.Tables)
+    assert_type(pe.concat([best, tables]), pe.Tables)
+    frames: list[pe.Frame] = [best.traces.lazy(), best.turns.to_arrow(), best.turns]
+    assert_type(pe.tables(*frames[:2]), pe.Tables)
+    assert_type(pe.export(best, folder / "best.jsonl"), pe.ExportReport)
+    assert_type(pe.export_traces(best, pe.ExportOptions("sharegpt")), bytes)
+
+
+def store_tables(source: Path, folder: Path) -> None:
+    """Tables are stored in a directory, queried there and read as a source."""
+    assert_type(pe.write_tables(source, folder / "tables", overwrite=True), pe.ExportReport)
+    lazy = assert_type(pe.scan_tables(folder / "tables"), pe.LazyTables)
+    assert_type(lazy.traces, pl.LazyFrame)
+    assert_type(lazy.turns, pl.LazyFrame)
+    assert_type(pe.read(folder / "tables"), pe.Tables)
+
+
+def select_by_rule() -> None:
+    """A rule of one's own is an option."""
     rule: pe.Rule = FirstRuns()
     pe.ExportOptions("dpo", rules=[rule])

@@ -16,7 +16,7 @@ from polars_export.sources import segments
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from polars_export.execution.tasks import StoredInput
+    from polars_export.execution.tasks import StoredInput, StoredTables
     from polars_export.options import ExportOptions
     from polars_export.pipeline.counters import Counters
 
@@ -26,7 +26,7 @@ __all__ = ["choose"]
 def choose(
     parts: Sequence[pl.DataFrame],
     openings: Sequence[pl.DataFrame],
-    stored: Mapping[int, StoredInput],
+    stored: Mapping[int, StoredInput | StoredTables],
     options: ExportOptions,
     counters: Counters,
 ) -> Iterator[RenderSelection]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import secrets
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from polars_export.execution.tasks import RenderPart, RenderSelection
+from polars_export.execution.tasks import RenderPart, RenderSelection, RenderTables, StoreTables, TablePart
 from polars_export.sources import segments
 from polars_export.sources.fingerprint import boot_id, fingerprint
 from polars_export.writers.append_log import AppendLog
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Journal", "RenderTask", "job_key"]
 
-RenderTask: TypeAlias = RenderPart | RenderSelection
+RenderTask: TypeAlias = RenderPart | RenderTables | RenderSelection | StoreTables
 
 
 class Entry(NamedTuple):
@@ -76,10 +77,12 @@ class Journal:
         """Return a digest of all that decides on the bytes of a part; None where a source cannot be read again."""
         if self._file is None:
             return None
-        if isinstance(task, RenderPart):
-            paths, work = [segment.path for segment in task.part], repr(task)
+        if not isinstance(task, RenderSelection):
+            part, work = task.part, repr(task)
+            paths = list(part.tables.paths) if isinstance(part, TablePart) else [segment.path for segment in part]
         else:
-            paths, work = [source.stored.source for _, source in sorted(task.stored.items())], repr(task.traces.rows())
+            sources = [source for _, source in sorted(task.stored.items(), key=operator.itemgetter(0))]
+            paths, work = [path for source in sources for path in source.paths], repr(task.traces.rows())
         known = [fingerprint(path) for path in paths]
         return None if None in known else _digest([known, work])
 

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from polars_export.execution.part_reader import PartReader
 from polars_export.execution.part_scanner import PartScanner
 from polars_export.execution.quarantine import RaiseFirst
-from polars_export.execution.repository import describe, records_in_test, splits_of
+from polars_export.execution.repository import describe, describe_tables, records_in_test, splits_of
 from polars_export.execution.selected_traces import read_selected
+from polars_export.execution.table_reader import TablePartReader
+from polars_export.execution.table_writer import TableWriter
 from polars_export.execution.tasks import (
     CheckPart,
+    CountLines,
     DescribeDataset,
     PartAccount,
     RenderedPart,
     RenderPart,
     RenderSelection,
+    RenderTables,
     ScanPart,
+    ScanTables,
     StoreSideInputs,
+    StoreTables,
 )
 from polars_export.formats import record_format
 from polars_export.inputs.decoding import decode_with_headroom
@@ -69,7 +75,9 @@ class PartWorker:
         self._rules = rules_of(job.options)
         self._reader = PartReader(job)
         self._qualifying = ThresholdReader(job.options)
-        self._scanner = PartScanner(job.options, self._reader, self._side_inputs)
+        self._tables = TablePartReader(job)
+        self._scanner = PartScanner(job.options, self._reader, self._tables, self._side_inputs)
+        self._table_writer = TableWriter(job, self._reader, self._tables, self._side_inputs)
         self._opened_side_inputs: SideInputs | None = None
 
     def run(self, task: Task[_Result], on_progress: OnProgress) -> _Result:
@@ -83,19 +91,37 @@ class PartWorker:
         match task:
             case RenderPart():
                 result = self._render_part(task, on_progress)
-            case ScanPart():
-                result = self._scanner.scan(task, on_progress)
             case RenderSelection():
                 result = self._render_selection(task)
+            case ScanPart():
+                result = self._scanner.scan(task, on_progress)
             case CheckPart():
                 self._check_part(task)
             case StoreSideInputs():
                 self._store_side_inputs(task)
             case DescribeDataset():
-                result = describe(task, self._options, self._encoding)
+                result = self._describe(task)
             case _:
-                raise TypeError(f"unknown task {type(task).__name__}")
+                result = self._run_on_tables(task, on_progress)
         return cast("_Result", result)  # each task says in its type what it results in
+
+    def _run_on_tables(self, task: Task[_Result], on_progress: OnProgress) -> object:
+        """Run a task that reads or writes stored tables."""
+        match task:
+            case RenderTables():
+                return self._render_tables(task, on_progress)
+            case ScanTables():
+                return self._scanner.scan_tables(task, on_progress)
+            case CountLines():
+                return self._table_writer.count_lines(task)
+            case StoreTables():
+                return self._table_writer.store(task, on_progress)
+        raise TypeError(f"unknown task {type(task).__name__}")
+
+    def _describe(self, task: DescribeDataset) -> dict[str, str]:
+        if self._job.stores_tables:
+            return describe_tables(task, self._options)
+        return describe(task, self._options, self._encoding)
 
     def _render_part(self, task: RenderPart, on_progress: OnProgress) -> RenderedPart:
         """Render the traces of a part that stay by rules which look at each of them.
@@ -112,15 +138,30 @@ class PartWorker:
     ) -> Iterator[Tables]:
         """Yield the traces of a part that are to be rendered, with their prompts, a batch at a time."""
         located = self._reader.chunks(task.part, account, rejects, on_progress)
-        side_inputs = self._side_inputs()
         for batch in self._qualifying.read(((match, chunk) for _, match, chunk in located), rejects):
             account.counters.add(batch.counters)
-            tables = batch.tables
-            if tables and side_inputs:
-                tables, dropped = keep_prompted(side_inputs.attach(tables), self._rules.prompted, self._options)
-                account.counters.add(dropped)
-            if tables and not account.counters.missing:
+            if batch.tables and (tables := self._prompted(batch.tables, account)):
                 yield tables
+
+    def _render_tables(self, task: RenderTables, on_progress: OnProgress) -> RenderedPart:
+        """Render the traces of a part of stored tables that stay by rules which look at each of them.
+
+        Raises:
+            InputError: The tables cannot be used.
+            OutputError: The part could not be written.
+        """
+        account = PartAccount(checksums=self._tables.checksums(task.part))
+        with pause_gc():
+            read = self._tables.qualifying(task.part, account.counters, on_progress)
+            batches = (tables for batch in read if (tables := self._prompted(batch, account)))
+            return self._write(task.number, batches, account)
+
+    def _prompted(self, tables: Tables, account: PartAccount) -> Tables | None:
+        """Return the traces that are to be rendered, with their prompts; None where there are none."""
+        if side_inputs := self._side_inputs():
+            tables, dropped = keep_prompted(side_inputs.attach(tables), self._rules.prompted, self._options)
+            account.counters.add(dropped)
+        return tables if tables and not account.counters.missing else None
 
     def _render_selection(self, task: RenderSelection) -> RenderedPart:
         """Render traces that were selected among all.
@@ -131,7 +172,8 @@ class PartWorker:
         """
         with pause_gc():
             side_inputs = self._side_inputs()
-            selected = read_selected(task, record_decoders(self._options), are_checked=self._options.skips)
+            decoders = record_decoders(self._options)
+            selected = read_selected(task, decoders, self._tables, are_checked=self._options.skips)
             tables = map(side_inputs.attach, selected) if side_inputs else selected
             return self._write(task.number, tables, PartAccount())
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from polars_export.execution.quarantine import raise_first
 from polars_export.execution.read_options import read_options
+from polars_export.execution.table_parts import find
 from polars_export.input_options import InputOptions
 from polars_export.inputs.decoders import Decoders
-from polars_export.inputs.find import find_sources
 from polars_export.inputs.reader import SourceReader
 from polars_export.inputs.registry import check_input
 from polars_export.prompts.side_inputs import load_prompts
 from polars_export.sources.find import as_list
 from polars_export.sources.segments import Segment, raise_if_all_skipped, size_of
 from polars_export.sources.window import CHUNK_BYTES
+from polars_export.table_files.reader import TableReader
 from polars_export.tables.builder import TableBuilder
 from polars_export.tables.projection import Projection
 from polars_export.tables.schema import TRACES, TURNS, polars_schema
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from polars_export.inputs.dialect import Match
-    from polars_export.inputs.read_options import ReadOptions
-    from polars_export.sources.chunk import Chunk
+    from polars_export.execution.table_parts import FoundSources
     from polars_export.sources.find import Sources
 
 _BATCH_BYTES = 4 * CHUNK_BYTES
@@ -51,7 +50,7 @@ def read(sources: Sources, options: InputOptions | None = None, *, prompts: Sour
     """Return the traces of some sources as two frames in step, in the order read.
 
     Args:
-        sources: Files, directories, globs or `-` for standard input: one or an iterable.
+        sources: Files, directories (stored tables among them), globs or `-` for standard input: one or an iterable.
         options: How they are read. With `on_error` skip, a warning says how many records were skipped; one process
             reads, whatever `workers` says.
         prompts: Eval sets with the prompts of the cases, as in the options; those of an eval store are found without.
@@ -102,39 +101,64 @@ def read_turns(sources: Sources, options: InputOptions | None = None, *, prompts
 def _full_tables(sources: Sources, options: InputOptions | None, prompts: Sources) -> Iterator[Tables]:
     options = InputOptions.or_default(options)
     check_input(options.input)
-    decoders, builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
     sources = as_list(sources)
     side_inputs = load_prompts(sources, [*options.prompts, *as_list(prompts, "prompts")], options.tools)
-    traces_read = skipped = size = 0
-
-    def build() -> Tables:
-        tables = builder.build(first_trace=traces_read)
-        return side_inputs.attach(tables) if side_inputs else tables
-
-    for match, chunk in _chunks(sources, read_options(options)):
-        decoded = decoders.of(match).decode(chunk)
-        if not options.skips:
-            raise_first(decoded)
-        skipped += len(decoded.rejected)
-        builder.add(decoded.columns)
-        size += len(chunk.data)
-        if size >= _BATCH_BYTES:
-            yield (tables := build())
-            traces_read += len(tables)
-            size = 0
-    if len(builder):
-        yield (tables := build())
-        traces_read += len(tables)
-    if skipped:
-        warnings.warn(f"{skipped} invalid records were skipped; {traces_read} traces were read", stacklevel=4)
+    traces_read = 0
+    for tables in _tables_of(find(sources), options):
+        numbered = tables.numbered(traces_read)
+        traces_read += len(numbered)
+        yield side_inputs.attach(numbered) if side_inputs else numbered
 
 
-def _chunks(sources: Sources, options: ReadOptions) -> Iterator[tuple[Match, Chunk]]:
-    found = find_sources(sources)
+def _tables_of(found: FoundSources, options: InputOptions) -> Iterator[Tables]:
+    """Yield the tables of sources in order; those of files are numbered from 0 in each batch."""
+    files = _FileTables(options)
     skipped: dict[str, str] = {}
-    for number, (path, searched) in enumerate(found):
-        reader = SourceReader(Segment(number, path, searched, size=size_of(path)), options=options)
-        yield from reader.chunks()
-        if reader.skip_reason is not None:
-            skipped[path] = reader.skip_reason
-    raise_if_all_skipped(skipped, found)
+    of_tables = {path for tables in found.tables.values() for path in tables.paths}
+    for number, (path, searched) in enumerate(found.files):
+        if number in found.tables:
+            yield from files.rest()
+            reader = TableReader(found.tables[number])
+            yield from (reader.tables(group, Projection.FULL) for group in reader.groups())
+        if path in of_tables:
+            continue
+        source = SourceReader(Segment(number, path, searched, size=size_of(path)), options=read_options(options))
+        yield from files.read(source)
+        if source.skip_reason is not None:
+            skipped[path] = source.skip_reason
+    yield from files.rest()
+    if files.skipped:
+        warnings.warn(f"{files.skipped} invalid records were skipped", stacklevel=5)
+    raise_if_all_skipped(skipped, found.files)
+
+
+class _FileTables:
+    """Makes tables of the traces of files: tables are cheap to make of many, and a small file has few.
+
+    Attributes:
+        skipped: How many invalid records were skipped.
+    """
+
+    def __init__(self, options: InputOptions) -> None:
+        self._skips = options.skips
+        self._decoders, self._builder = Decoders(Projection.FULL), TableBuilder(Projection.FULL)
+        self._size = 0
+        self.skipped = 0
+
+    def read(self, source: SourceReader) -> Iterator[Tables]:
+        """Yield tables while a file is read; what is too little for one stands in the next, or in `rest`."""
+        for match, chunk in source.chunks():
+            decoded = self._decoders.of(match).decode(chunk)
+            if not self._skips:
+                raise_first(decoded)
+            self.skipped += len(decoded.rejected)
+            self._builder.add(decoded.columns)
+            self._size += len(chunk.data)
+            if self._size >= _BATCH_BYTES:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[Tables]:
+        """Yield what is left."""
+        if len(self._builder):
+            yield self._builder.build()
+        self._size = 0

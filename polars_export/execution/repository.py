@@ -9,9 +9,11 @@ import polars as pl
 
 from polars_export.selection.openings import share_of_case
 from polars_export.sources.fingerprint import CHECKSUM_KIND
+from polars_export.table_files.blocks import SCHEMAS
 from polars_export.targets import Unit
 from polars_export.writers.card import CardFacts, Turns, render_card
-from polars_export.writers.manifest import render_manifest
+from polars_export.writers.manifest import options_of_tables, render_manifest
+from polars_export.writers.tables_card import TablesFacts, render_tables_card
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from polars_export.options import ExportOptions
     from polars_export.pipeline.card_statistics import CardStatistics
     from polars_export.pipeline.render import RenderedBatch
+    from polars_export.report import ExportReport
     from polars_export.writers.blocks import Encoding
 
-__all__ = ["describe", "records_in_test", "split_of_cases", "splits_of"]
+__all__ = ["describe", "describe_tables", "records_in_test", "split_of_cases", "splits_of"]
 
 
 def _histogram(scores: Counter[tuple[float, float]]) -> list[tuple[float, float, int]]:
@@ -70,7 +73,34 @@ def split_of_cases(traces: pl.DataFrame, options: ExportOptions) -> pl.Series:
 
 def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> dict[str, str]:
     """Return the texts of the card, the manifest and the target's own files, by the file's name."""
-    report, splits = facts.report, list(dict.fromkeys(shard.split for shard in facts.shards))
+    splits = list(dict.fromkeys(shard.split for shard in facts.shards))
+    texts = {
+        "README.md": render_card(_card_facts(facts, options, encoding)),
+        "manifest.json": _manifest(facts, options.as_dict()),
+    }
+    if options.target.dataset_files:
+        texts |= options.target.dataset_files(options.format, splits)
+    return texts
+
+
+def describe_tables(facts: DescribeDataset, options: ExportOptions) -> dict[str, str]:
+    """Return the texts of the card and the manifest of stored tables, by the file's name."""
+    report, statistics = facts.report, facts.statistics
+    card = TablesFacts(
+        title=_title(report),
+        schemas=SCHEMAS,
+        shards=facts.shards,
+        sources=[file.path for file in facts.sources],
+        traces_read=report.traces_read,
+        dropped={str(reason): count for reason, count in report.dropped.items()},
+        models={model: count for model, count in statistics.models.items() if model},
+    )
+    manifest = _manifest(facts, options_of_tables(options.as_dict()))
+    return {"README.md": render_tables_card(card), "manifest.json": manifest}
+
+
+def _manifest(facts: DescribeDataset, options: dict[str, object]) -> str:
+    report = facts.report
     counts: dict[str, int | Mapping[str, object]] = {
         "traces_read": report.traces_read,
         "exported": report.exported,
@@ -81,25 +111,21 @@ def describe(facts: DescribeDataset, options: ExportOptions, encoding: Encoding)
         },
         "dropped_content": report.dropped_content,
     }
-    manifest = render_manifest(
+    return render_manifest(
         sources=facts.sources,
         source_checksum=CHECKSUM_KIND,
         side_inputs=facts.side_inputs,
-        options=options.as_dict(),
+        options=options,
         counts=counts,
         shards=facts.shards,
         timings={"seconds": report.seconds},
     )
-    texts = {"README.md": render_card(_card_facts(facts, options, encoding)), "manifest.json": manifest}
-    if options.target.dataset_files:
-        texts |= options.target.dataset_files(options.format, splits)
-    return texts
 
 
 def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encoding) -> CardFacts:
     report, statistics = facts.report, facts.statistics
     return CardFacts(
-        title=os.path.basename(os.path.abspath(report.output)),  # noqa: PTH100, PTH119 - a name, no file
+        title=_title(report),
         format_name=options.format,
         target=options.target.name,
         schema=encoding.schema,
@@ -118,6 +144,10 @@ def _card_facts(facts: DescribeDataset, options: ExportOptions, encoding: Encodi
         sample=statistics.sample,
         usage=options.target.usage,
     )
+
+
+def _title(report: ExportReport) -> str:
+    return os.path.basename(os.path.abspath(report.output))  # noqa: PTH100, PTH119 - a name, no file
 
 
 def _shared_prompts(statistics: CardStatistics) -> list[str]:

@@ -16,7 +16,7 @@ from polars_export.sources.stream import is_piped
 from polars_export.writers.manifest import ManifestFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from polars_export.execution.tasks import Lines, PartAccount, RenderedPart
 
@@ -34,6 +34,8 @@ class RunState:
         sources: The path and size of each source.
         on_progress: Called when more has been read.
         rejects: The file for invalid records; None where they stop the export.
+        in_memory: Whether the sources are frames in memory.
+        known_files: What the manifest says of sources that are not read, by their numbers.
         piped: Whether a source can be read only once.
         bytes_stored: The size of all sources.
         started: When the export began, as `time.monotonic` has it.
@@ -51,6 +53,8 @@ class RunState:
     sources: Sequence[tuple[str, int]]
     on_progress: ExportProgress | None
     rejects: str | None
+    in_memory: bool = False
+    known_files: Mapping[int, ManifestFile] = field(default_factory=dict)
     piped: bool = field(init=False)
     bytes_stored: int = field(init=False)
     started: float = field(default_factory=time.monotonic)
@@ -64,7 +68,7 @@ class RunState:
     traces_read: int = 0
 
     def __post_init__(self) -> None:
-        self.piped = any(is_piped(path) for path, _ in self.sources)
+        self.piped = not self.in_memory and any(is_piped(path) for path, _ in self.sources)
         self.bytes_stored = sum(size for _, size in self.sources)
 
     def add_scanned(self, part: PartAccount) -> None:
@@ -88,10 +92,12 @@ class RunState:
             self.on_progress(self.bytes_read, None if self.piped else self.bytes_stored, self.traces_read)
 
     def source_files(self) -> list[ManifestFile]:
-        """Return what the manifest says of the sources, once all of them are read."""
+        """Return what the manifest says of the sources, once all of them are read; of frames and pipes only a name."""
         return [
-            ManifestFile(path, None, None)
-            if is_piped(path)
+            self.known_files[number]
+            if number in self.known_files
+            else ManifestFile(path, None, None)
+            if self.in_memory or is_piped(path)
             else ManifestFile(path, size, checksum(self.checksums.get(number, {}), size))
             for number, (path, size) in enumerate(self.sources)
         ]

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from polars_export.pipeline.card_statistics import CardStatistics
     from polars_export.report import ExportReport
     from polars_export.sources.random_access import StoredSource
+    from polars_export.table_files.layout import TableFiles, TraceGroup
     from polars_export.writers.dataset_repository import Shard
     from polars_export.writers.file_assembler import Block
     from polars_export.writers.manifest import ManifestFile, SideInputFiles
 
 __all__ = [
     "CheckPart",
+    "CountLines",
     "DescribeDataset",
     "Job",
     "Lines",
@@ -34,11 +36,16 @@ __all__ = [
     "PartAccount",
     "RenderPart",
     "RenderSelection",
+    "RenderTables",
     "RenderedPart",
     "ScanPart",
+    "ScanTables",
     "ScannedPart",
     "StoreSideInputs",
+    "StoreTables",
     "StoredInput",
+    "StoredTables",
+    "TablePart",
     "Task",
     "add_lines",
 ]
@@ -55,6 +62,7 @@ class Job:
         into_directory: Whether that is a dataset repository.
         parts: Directory for the files of the parts and the spools.
         side_inputs: The file to which `StoreSideInputs` writes; None where the records hold neither prompts nor tools.
+        stores_tables: Whether the output is a repository of tables, in place of records.
     """
 
     eval_sets: tuple[str, ...]
@@ -63,6 +71,7 @@ class Job:
     into_directory: bool
     parts: Path
     side_inputs: Path | None = None
+    stores_tables: bool = False
 
 
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -115,6 +124,48 @@ class StoredInput(NamedTuple):
     stored: StoredSource
     match: Match
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that are read."""
+        return (self.stored.source,)
+
+
+class StoredTables(NamedTuple):
+    """Stored tables whose rows can be read again: their files and all row groups of their traces."""
+
+    files: TableFiles
+    groups: tuple[TraceGroup, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that are read."""
+        return self.files.paths
+
+
+class TablePart(NamedTuple):
+    """Row groups of stored tables: one task of a process.
+
+    Attributes:
+        number: The place of the first of their files among all sources.
+        tables: The tables.
+        start: The first of the groups.
+        end: The one behind the last of them.
+        size: The bytes of the files that they take as stored, about.
+        keep: The sources whose traces are read; None for all.
+    """
+
+    number: int
+    tables: StoredTables
+    start: int
+    end: int
+    size: int
+    keep: tuple[str, ...] | None = None
+
+    @property
+    def groups(self) -> tuple[TraceGroup, ...]:
+        """The groups of the part."""
+        return self.tables.groups[self.start : self.end]
+
 
 class ScannedPart(NamedTuple):
     """The traces of a part among which is chosen.
@@ -126,7 +177,7 @@ class ScannedPart(NamedTuple):
     """
 
     traces: Any
-    stored: dict[int, StoredInput]
+    stored: dict[int, StoredInput | StoredTables]
     account: PartAccount
     openings: Any = None
 
@@ -169,6 +220,55 @@ class ScanPart(Task[ScannedPart]):
 
 
 @dataclass(frozen=True, slots=True)
+class RenderTables(Task[RenderedPart]):
+    """Read a part of stored tables and render its qualifying traces. `number` is the part's place among all."""
+
+    number: int
+    part: TablePart
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        return self.part.size
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTables(Task[ScannedPart]):
+    """Read of a part of stored tables what decides on a choice. `number` is the part's place among all."""
+
+    number: int
+    part: TablePart
+
+
+@dataclass(frozen=True, slots=True)
+class CountLines(Task[tuple[int, ...]]):
+    """Count for each segment of a part the lines that start in it, of files that are cut; 0 for the others."""
+
+    part: Part | TablePart
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTables(Task[RenderedPart]):
+    """Read a part of files or of stored tables and write it as tables.
+
+    Attributes:
+        number: The part's place among all.
+        part: The part.
+        lines: For each segment of files how many lines of its file stand before.
+    """
+
+    number: int
+    part: Part | TablePart
+    lines: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are read for the first time."""
+        part = self.part
+        return part.size if isinstance(part, TablePart) else sum(segment.size for segment in part)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPart(Task[None]):
     """Decode every trace of a part in full, to find the first invalid one."""
 
@@ -189,7 +289,7 @@ class RenderSelection(Task[RenderedPart]):
 
     number: int
     traces: Any
-    stored: dict[int, StoredInput]
+    stored: dict[int, StoredInput | StoredTables]
 
     @property
     def size(self) -> int:

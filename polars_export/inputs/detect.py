@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.inputs.dialect import Match
+from polars_export.inputs.no_traces import AccompaniesError, NoTracesError, OtherContainerError, UnknownKindError
 from polars_export.inputs.read_options import DEFAULT
 from polars_export.inputs.recognise import Recognisers
 from polars_export.json_values import parse
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from polars_export.inputs.read_options import ReadOptions
 
-__all__ = ["NoTracesError", "UnknownKindError", "detect", "starts_with_other_object"]
+__all__ = ["detect", "starts_with_other_object"]
 
 _NAMED_KEYS = 5
 _LONGEST_KEY = 40  # characters of a key in a message
@@ -39,21 +40,6 @@ class _FirstLine(Enum):
     VALUE = auto()  # or so long that it is not held to its end
     BEGINNING = auto()  # of a value that goes on behind it, as in JSON that is set out to be read
     BROKEN = auto()
-
-
-class NoTracesError(SourceError):
-    """The source holds no traces: it is empty, of another kind that is known, or of a kind that is not."""
-
-
-class AccompaniesError(NoTracesError):
-    """The source was found in a search and belongs to another one, which is read: it is not worth a word."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(source, "")
-
-
-class UnknownKindError(SourceError):
-    """The source starts with an object of no known kind."""
 
 
 class _UnknownTextError(BadRecordError):
@@ -91,6 +77,8 @@ def detect(window: Window, options: ReadOptions = DEFAULT, *, searched: bool = F
             raise
         if searched and isinstance(error, _UnknownTextError | UnknownKindError):
             raise NoTracesError(window.source, _problem(error)) from None
+        raise
+    except OtherContainerError:
         raise
     except NoTracesError as error:
         return _match_behind(window, asked, error, tolerant=tolerant)

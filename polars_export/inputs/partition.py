@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from polars_export.errors import ExportError
-from polars_export.inputs.detect import NoTracesError, detect
+from polars_export.inputs.detect import detect
+from polars_export.inputs.no_traces import NoTracesError
 from polars_export.inputs.read_options import DEFAULT
 from polars_export.sources import segments
 from polars_export.sources.segments import Segment, size_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from polars_export.inputs.detect import NoTracesError, detect
+from polars_export.inputs.detect import detect
+from polars_export.inputs.no_traces import NoTracesError
 from polars_export.inputs.read_options import DEFAULT
 from polars_export.sources.find import raise_if_stream
 from polars_export.sources.json_lines import line_chunks, skip_line

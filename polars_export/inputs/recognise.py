@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polars_export.errors import BadRecordError, SourceError
 from polars_export.inputs.dialect import AmbiguousError
 from polars_export.inputs.first_keys import FirstKeys
+from polars_export.inputs.no_traces import OtherContainerError
 from polars_export.inputs.registry import dialects
 from polars_export.inputs.unsupported import describe_unsupported
 from polars_export.json_values import parse
@@ -102,13 +103,13 @@ class Recognisers:
                 raise SourceError(source, str(error)) from None
             if match is None:
                 named = ", ".join(row) or "no columns"
-                raise SourceError(source, f"expected a column with lists of messages, found {named}")
+                raise OtherContainerError(source, f"expected a column with lists of messages, found {named}")
             return replace(match, layout=TableRows(dialects()[match.input].columns(match)))
         if is_archive(beginning):
             names = member_names(source)
             match = next((match for dialect in self._dialects if (match := dialect.matches_members(names))), None)
             if match is None:
-                raise SourceError(source, f"expected {self.expected}, found an archive of other files")
+                raise OtherContainerError(source, f"expected {self.expected}, found an archive of other files")
             return match
         return None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from polars_export.sources.find import FoundFile
 
-__all__ = ["PART_BYTES", "Segment", "lines_before", "raise_if_all_skipped", "size_of"]
+__all__ = ["PART_BYTES", "Segment", "lines_before", "lines_in", "raise_if_all_skipped", "size_of"]
 
 PART_BYTES = 32 << 20
 """Bytes of a part as stored: half a second of work, so that processes end at about the same time, and some thousand
@@ -60,6 +60,24 @@ def lines_before(segment: Segment) -> int:
     count, left = 1, segment.start - 1
     with store_for(segment.path).open(segment.path) as file:
         while left and (block := file.read(min(left, 1 << 20))):
+            count += block.count(b"\n")
+            left -= len(block)
+    return count
+
+
+def lines_in(segment: Segment) -> int:
+    """Return how many lines of its file start in a segment that is one of several; 0 for a whole file.
+
+    Raises:
+        SourceError: The file cannot be read.
+    """
+    if segment.end is None:
+        return 0
+    start = max(segment.start - 1, 0)  # as a line starts behind a newline
+    count, left = 0 if segment.start else 1, segment.end - 1 - start
+    with as_source_error(segment.path), store_for(segment.path).open(segment.path) as file:
+        file.seek(start)
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             count += block.count(b"\n")
             left -= len(block)
     return count

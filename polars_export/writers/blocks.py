@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["BLOCK_BYTES", "BLOCK_ROWS", "BlockWriter", "Encoding", "row_bytes"]
+__all__ = ["BLOCK_BYTES", "BLOCK_ROWS", "BlockWriter", "Encoding", "RowGroupWriter", "row_bytes"]
 
 BLOCK_ROWS = 1_000
 """Most rows of a block. A thousand traces are some ten megabytes, which a viewer can fetch to show one of them."""
@@ -97,6 +97,35 @@ class BlockWriter:
             self._file.write(data)
         self.blocks.append(Block(split, self._at, len(data), records.num_rows, num_bytes, end))
         self._at += len(data)
+
+
+class RowGroupWriter:
+    """Writes tables that are cut already, each a block, to the file of one part.
+
+    Raises:
+        OutputError: The file could not be written.
+    """
+
+    def __init__(self, path: Path, output: str) -> None:
+        self.blocks: list[Block] = []
+        self._output = output
+        self._at = 0
+        with os_errors_reported(output):
+            self._file = path.open("wb")
+
+    def write(self, split: str, rows: pa.Table, encoding: Encoding) -> None:
+        """Append a row group."""
+        data = encode_row_group(rows, encoding.schema, for_hub=encoding.for_hub)
+        num_bytes = sum(sum(row_bytes(batch).to_pylist()) for batch in rows.to_batches())
+        with os_errors_reported(self._output):
+            self._file.write(data)
+        self.blocks.append(Block(split, self._at, len(data), rows.num_rows, num_bytes, end_of(data)))
+        self._at += len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        with os_errors_reported(self._output):
+            self._file.close()
 
 
 class _Cutter:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import yaml
+
+from polars_export.writers.markdown import bullets as _list
+from polars_export.writers.markdown import cell as _cell
+from polars_export.writers.markdown import code_span as _code
+from polars_export.writers.markdown import escaped as _escaped
+from polars_export.writers.markdown import heading as _heading
+from polars_export.writers.markdown import longest_backticks as _longest_backticks
+from polars_export.writers.markdown import printable as _printable
+from polars_export.writers.markdown import python_block as _python
+from polars_export.writers.markdown import size_category
+from polars_export.writers.markdown import yaml_text as _yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,27 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CardFacts", "Turns", "features", "render_card"]
 
-_SIZES = (
-    (10**3, "n<1K"),
-    (10**4, "1K<n<10K"),
-    (10**5, "10K<n<100K"),
-    (10**6, "100K<n<1M"),
-    (10**7, "1M<n<10M"),
-    (10**8, "10M<n<100M"),
-    (10**9, "100M<n<1B"),
-)
-"""The hub's size categories, each with the number of records that it ends before."""
 
-_LISTED = 20  # names in a list before the rest is only counted
-_NAME = 120  # characters of a name
 _TEXT = 200  # characters of a string in the sample record
 _ITEMS = 8  # elements of a list in the sample record
 _DEPTH = 12  # levels of the sample record
 _BAR = 40  # characters of the longest bar of the histogram
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
-_HARMLESS = re.compile(r"[A-Za-z0-9]+([ _-]?[A-Za-z0-9]+)*")
-_MARKUP = re.compile(r"([!#$&*+\-/:<>@\[\\\]^_`{|}~])")
 
 _FOLDER = "path/to/this/folder"
 
@@ -157,7 +152,7 @@ def _front_matter(facts: CardFacts) -> dict[str, object]:
     splits = _splits(facts)
     return {
         "pretty_name": facts.title.encode(errors="replace").decode(),  # no reader takes half a character
-        "size_categories": [next((name for end, name in _SIZES if rows < end), "n>1B")],
+        "size_categories": [size_category(rows)],
         "task_categories": ["text-generation"],
         "tags": ["agent-traces", "polars-export", str(facts.format_name), facts.target],
         "configs": [
@@ -187,11 +182,6 @@ def _splits(facts: CardFacts) -> dict[str, list[Shard]]:
     for shard in facts.shards:
         splits.setdefault(shard.split, []).append(shard)
     return splits
-
-
-def _yaml(value: object) -> str:
-    """Return a value in YAML's block style, which diffs and people read best."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=1_000)
 
 
 def _origin(facts: CardFacts) -> Iterator[str]:
@@ -289,10 +279,6 @@ def _use(facts: CardFacts) -> Iterator[str]:
         yield from facts.usage(facts.format_name, _FOLDER, split)
 
 
-def _python(*lines: str) -> str:
-    return "\n".join(["```python", *lines, "```"])
-
-
 def _summary(facts: CardFacts) -> str:
     rows = sum(shard.rows for shard in facts.shards)
     records = "record" if rows == 1 else "records"
@@ -301,44 +287,3 @@ def _summary(facts: CardFacts) -> str:
         f" {facts.exported:,} of {facts.traces_read:,} recorded agent traces by polars-export."
         " The exact account, with the checksum of every file, is in `manifest.json`."
     )
-
-
-def _list(items: Sequence[str]) -> str:
-    rest = [f"and {len(items) - _LISTED:,} more"] if len(items) > _LISTED else []
-    return "\n".join(f"- {item}" for item in [*items[:_LISTED], *rest])
-
-
-def _heading(text: str) -> str:
-    return text if _HARMLESS.fullmatch(text) and len(text) <= _NAME else _code(text)
-
-
-def _code(text: str) -> str:
-    """Return a text as a code span, in which nothing is markup; its fence is longer than any inside it."""
-    shown = _printable(text)
-    shown = (shown if len(shown) <= _NAME else f"{shown[:_NAME]}…") or " "
-    fence = "`" * (_longest_backticks(shown) + 1)
-    space = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
-    return f"{fence}{space}{shown}{space}{fence}"
-
-
-def _cell(text: str) -> str:
-    """Return a text for a cell of a table, which a bar would end even in a code span."""
-    return _code(text.replace("|", "¦"))
-
-
-def _escaped(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", _printable(text))
-
-
-def _printable(text: str, keep: str = "") -> str:
-    """Return a text whose line breaks, control characters and changes of direction are spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() or character in keep else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def _longest_backticks(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)

@@ -6,14 +6,14 @@ import importlib.metadata
 import json
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from polars_export.writers.dataset_repository import Shard
 
-__all__ = ["ManifestFile", "SideInputFiles", "render_manifest", "versions"]
+__all__ = ["ManifestFile", "SideInputFiles", "as_read_back", "options_of_tables", "render_manifest", "versions"]
 
 _PACKAGES = ("polars-export", "polars", "pyarrow", "msgspec")
 
@@ -60,6 +60,25 @@ def render_manifest(  # noqa: PLR0913 - one parameter per part
         "timings": {name: round(seconds, 3) for name, seconds in sorted(timings.items())},
     }
     return _json(manifest)
+
+
+_OF_TABLES = ("file_type", "input", "map", "max_record_bytes", "max_shard_bytes", "on_error", "prompts", "tools")
+
+
+def options_of_tables(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that decide on stored tables."""
+    return {name: options[name] for name in _OF_TABLES if name in options}
+
+
+def as_read_back(options: Mapping[str, object], side_inputs: SideInputFiles) -> dict[str, Any]:
+    """Return parts of a manifest as they are once it is read again: options, prompts and tools."""
+    manifest = {
+        "options": dict(sorted(options.items())),
+        "prompts": [_with_sha256(file) for file in side_inputs.prompts],
+        "tools": _with_sha256(side_inputs.tools) if side_inputs.tools else None,
+    }
+    read: dict[str, Any] = json.loads(_json(manifest))
+    return read
 
 
 def _with_sha256(file: ManifestFile) -> dict[str, object]:

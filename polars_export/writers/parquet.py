@@ -14,7 +14,7 @@ _CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level
 
 
 def encode_row_group(records: pa.Table, schema: pa.Schema, *, for_hub: bool) -> bytes:
-    """Return a Parquet file of one row group, which is put behind others without being decoded.
+    """Return a Parquet file of one row group, of none without rows; it is put behind others without being decoded.
 
     Args:
         records: The rows; JSON may still be strings.
@@ -26,6 +26,7 @@ def encode_row_group(records: pa.Table, schema: pa.Schema, *, for_hub: bool) -> 
     with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_index=True, **chunking) as writer:
         if for_hub:
             writer.add_key_value_metadata({"content_defined_chunking": json.dumps(_CHUNKING)})
-        writer.write_table(records.cast(schema), row_group_size=records.num_rows)
+        if records.num_rows:
+            writer.write_table(records.cast(schema), row_group_size=records.num_rows)
     encoded: bytes = buffer.getvalue().to_pybytes()
     return encoded

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.kinds import KINDS
 from tests.acceptance.stores import SAMPLE, completion, pairs, prompt, split_pair, tools, traces
+from tests.inputs.real_files import real_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,3 +207,18 @@ def test_every_row_reaches_the_trainer(store: Path, format_: str, export: Export
             assert last["value"] in row["labels"]
         else:
             assert json.loads(last["value"])[0]["name"] in row["labels"]
+
+
+ALTERNATING = [kind for kind in KINDS if kind != "atif" and not kind.startswith("tau2")]
+"""The others begin with the assistant, or have a system message further on: they are left out, each by its reason."""
+
+
+@pytest.mark.parametrize("kind", ALTERNATING)
+def test_conversations_of_every_kind_of_input_are_kept(kind: str, export: Export, factory: Factory) -> None:
+    folder = export(real_file(KINDS[kind]), "llamafactory", "sharegpt", "--missing-prompt", "skip")
+    [name] = names(folder)
+    rows, written = factory.aligned(folder, name, "sft"), exported(folder)
+    assert len(rows) == len(written) > 0
+    for row, record in zip(rows, written, strict=True):
+        assert row["_prompt"] + row["_response"] == [aligned_message(message) for message in record["conversations"]]
+    assert len(factory.tokenized(folder, name, "sft")) == len(written)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.kinds import KINDS
 from tests.acceptance.stores import conversation, pairs, split_pair, tools, traces
+from tests.inputs.real_files import real_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,3 +154,15 @@ def preferences(store: Path, *, first: bool) -> Iterator[tuple[list[Json], list[
         best, worst = (side[:1] if first else side for side in sides)
         if len(best) == len(worst) == 1 and expected(best) != expected(worst):
             yield prompt, best, worst
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_conversations_of_every_kind_of_input_follow_the_documented_rules(
+    kind: str, export: Export, request_types: tuple[Foreign, Foreign]
+) -> None:
+    rows = read(export(real_file(KINDS[kind]), "openai", "chatml", "--missing-prompt", "skip", name="train.jsonl"))
+    assert rows
+    for row in rows:
+        check_messages(row["messages"])
+        assert row["messages"][-1]["role"] == "assistant"
+        request_types[0].validate_python(row["messages"])

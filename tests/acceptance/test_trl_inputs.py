@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.kinds import KINDS
 from tests.acceptance.test_trl import Trl
 from tests.inputs.real_files import real_file
 
@@ -18,18 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("default")]
 
-KINDS = {
-    "message-rows": "tau_bench/gpt-4o-airline.part.json",
-    "inspect": "inspect/security-guide.eval",
-    "inspect-json": "inspect/browser.json",
-    "atif": "atif/openhands_hello-world.trajectory.json",
-    "tau2": "tau2/airline.part.json",
-    "tau2-telecom": "tau2/telecom.part.json",
-    "nemo-gym": "nemo_gym/workplace_assistant.jsonl",
-    "nemo-gym-reasoning": "nemo_gym/calendar.jsonl",
-    "swe-agent": "swe_smith/pydantic__pydantic.acb0f10f.pr_8316.traj",
-    "openhands": "openhands/output.jsonl",
-}
 SCORED = ["message-rows", "inspect", "tau2", "nemo-gym"]
 FEW = 4  # rows that are enough where each is slow
 LONGEST = 400  # characters of a message in training: nothing is learned from more here
@@ -84,6 +73,34 @@ def test_one_step_of_kto(kind: str, export: Export, load: Load, trl: Trl, tmp_pa
     rows = rows_of(kind, "kto", export, load, "--label-threshold", "0.5")
     assert set(rows["label"]) <= {True, False}
     check_step(trl.train("KTO", shortened(rows, "prompt", "completion"), tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["message-rows", "nemo-gym"])
+def test_one_step_of_dpo(kind: str, export: Export, load: Load, trl: Trl, tmp_path: Path) -> None:
+    source = two_runs(kind, tmp_path)
+    rows = load(export(source, "trl", "dpo"))
+    assert len(rows) == FEW
+    check_step(trl.train("DPO", shortened(rows, "prompt", "chosen", "rejected"), tmp_path / "out"))
+
+
+def two_runs(kind: str, folder: Path) -> Path:
+    """Write each of some real runs twice: once as it is, once with another answer and a lower score."""
+    text = real_file(KINDS[kind]).read_text(encoding="utf-8")
+    runs = json.loads(text)[:FEW] if kind == "message-rows" else [json.loads(line) for line in text.splitlines()[:FEW]]
+    lines = []
+    for number, run in enumerate(runs):
+        worse = json.loads(json.dumps(run))
+        if kind == "message-rows":
+            run["task_id"] = worse["task_id"] = number
+            last = max(place for place, message in enumerate(worse["traj"]) if message["role"] == "assistant")
+            worse["traj"][last] = {"role": "assistant", "content": "I do not know."}
+        else:
+            worse["response"]["output"][-1]["content"][0]["text"] = "I do not know."
+        run["reward"], worse["reward"] = 1.0, 0.0
+        lines += [json.dumps(each) + "\n" for each in (run, worse)]
+    path = folder / "runs.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
 
 
 def check_step(trained: Foreign) -> None:

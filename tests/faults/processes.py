@@ -81,7 +81,7 @@ export, share = conductor.export, float(os.environ["SHARE"])
 def on_progress(read, total, traces):
     if read >= total * share:
         os.kill(os.getpid(), signal.SIGKILL)
-conductor.export = lambda *arguments: export(*arguments, on_progress=on_progress)
+conductor.export = lambda *arguments, **_: export(*arguments, on_progress=on_progress)
 """
 
 

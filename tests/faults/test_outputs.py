@@ -18,7 +18,7 @@ import pytest
 import polars_export as pe
 from polars_export.cli import main
 from polars_export.execution import conductor, process_executor
-from polars_export.execution.conductor import find_inputs
+from polars_export.execution.export_inputs import find_inputs
 from polars_export.execution.journal import job_key
 from polars_export.sources import fingerprint, segments
 from polars_export.writers import output as open_module

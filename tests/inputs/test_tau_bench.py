@@ -86,6 +86,20 @@ def same_keys(row: Json) -> list[Json]:
     return [{key: message.get(key) for key in keys} for message in row["traj"]]
 
 
+@pytest.mark.parametrize("name", ["chatml", "kto"])
+def test_tables_and_frames_give_the_same_bytes(name: str, rows: list[Json], tmp_path: Path) -> None:
+    source, _ = write("array", rows, tmp_path)
+    options = pe.ExportOptions(name, target="trl", label_threshold=0.5 if name == "kto" else None)
+    pe.write_tables(source, tmp_path / "tables")
+    made = []
+    given_sources: list[Any] = [source, tmp_path / "tables", pe.read(source), pe.read(tmp_path / "tables")]
+    for number, given in enumerate(given_sources):
+        output = tmp_path / f"{number}.jsonl"
+        pe.export(given, output, options)
+        made.append(output.read_bytes())
+    assert made[1:] == made[:1] * 3
+
+
 def test_nothing_is_lost_in_the_tables(rows: list[Json]) -> None:
     tables = pe.read(real_file("tau_bench/gpt-4o-airline.part.json"))
     messages = [message for row in rows for message in row["traj"]]

@@ -23,6 +23,7 @@ USUAL_FIELDS = frozenset({"messages", "conversations", "conversation", "trajecto
 """Fields of this name hold messages also where the first row has none."""
 
 _PAIR = frozenset({"chosen", "rejected", "preferred_output", "non_preferred_output"})  # made of traces, and none
+_TABLES = ({"trace", "turn", "preceding"}, {"trace", "closing", "case_id"})
 _SIDES = ("prompt", "completion")
 _MOST_NAMED = 12
 
@@ -108,6 +109,7 @@ def _may_be_messages(name: str, value: Json) -> bool:
 
 
 def _is_export(row: dict[str, Json]) -> bool:
-    """Return whether a row is a record of an export of ours, which says in its metadata what trace it was made from."""
+    """Return whether a row is a record of an export, whose metadata name its trace, or of stored tables."""
     metadata = row.get("metadata")
-    return isinstance(metadata, dict) and {"case_id", "score"} <= metadata.keys()
+    is_record = isinstance(metadata, dict) and {"case_id", "score"} <= metadata.keys()
+    return is_record or any(columns <= row.keys() for columns in _TABLES)
