@@ -141,6 +141,25 @@ def test_branches_are_paths_to_leaves_and_each_answer_is_learned_once(
     assert in_none == abandoned
 
 
+def test_a_summary_that_was_not_gone_on_with_is_abandoned(tmp_path: Path) -> None:
+    """`compaction_attempt` and `compaction` link nodes as verifiers 0.4.0 has them in `Trace.branches`."""
+    attempt = [{"node": 2, "type": "compaction_attempt"}]
+    nodes = [
+        node("system", "Be kind.", None) | {"tools": [{"name": "own", "description": "", "parameters": {}}]},
+        node("user", "Go.", 0),
+        node("assistant", "One.", 1, sampled=True),
+        node("user", "Summarise.", 2),
+        node("assistant", "Good.", 3, sampled=True) | {"semantic_parents": attempt},
+        node("assistant", "Bad.", 3, sampled=True) | {"semantic_parents": attempt},
+        node("user", "Good.", 0),
+        node("assistant", "Two.", 6, sampled=True) | {"semantic_parents": [{"node": 4, "type": "compaction"}]},
+    ]
+    tables = pe.read(write_lines(tmp_path / "traces.jsonl", episode(agent(0, nodes=nodes))))
+    assert tables.turns["text"].to_list() == ["One.", "Good.", "Two."]
+    assert tables.traces["dropped"].to_list()[0] == [{"kind": "messages of abandoned branches", "count": 1}]
+    assert [json.loads(tool)["function"]["name"] for tools in tables.traces["tools"] for tool in tools] == ["own"] * 2
+
+
 def test_an_episode_without_traces_is_counted(tmp_path: Path) -> None:
     failed = episode() | {"errors": [{"type": "TaskError", "message": "no task"}]}
     source = write_lines(tmp_path / "traces.jsonl", episode(agent(0), agent(1, nodes=[])), failed)

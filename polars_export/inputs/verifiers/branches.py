@@ -9,6 +9,7 @@ from polars_export.messages.invalid_record import InvalidRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from polars_export.json_values import Json
 
@@ -27,7 +28,9 @@ class Branch(NamedTuple):
     own: frozenset[int]
 
 
-def branches_of(parents: Sequence[Json], sampled: Sequence[bool], path: str) -> tuple[list[Branch], int]:
+def branches_of(
+    parents: Sequence[Json], sampled: Sequence[bool], path: str, left_out: AbstractSet[int] = frozenset()
+) -> tuple[list[Branch], int]:
     """Return the branches of a graph in the order of their leaves, and how many nodes are in none of them.
 
     A graph branches where a prompt goes on otherwise than before, as it does after a compaction and for a subagent:
@@ -38,6 +41,7 @@ def branches_of(parents: Sequence[Json], sampled: Sequence[bool], path: str) -> 
         parents: For each node the number of the one before it, None for a root.
         sampled: Which nodes a model call has produced.
         path: The JSON path of what holds them.
+        left_out: Leaves whose branches are abandoned, whatever their place.
 
     Raises:
         InvalidRecordError: A parent is no node before.
@@ -47,14 +51,14 @@ def branches_of(parents: Sequence[Json], sampled: Sequence[bool], path: str) -> 
             raise InvalidRecordError(
                 f"{path}.nodes[{number}].parent", "the number of a node before", describe_value(parent)
             )
-    answers = _answers(parents, sampled)
+    answers = _answers(parents, [is_sampled and number not in left_out for number, is_sampled in enumerate(sampled)])
     inner = set(parents)
     kept: list[Sequence[int]] = []
     for leaf in range(len(parents)):
-        if leaf in inner:
+        if leaf in inner or leaf in left_out:
             continue
         nodes = _path_to(leaf, parents)
-        if all(not sampled[number] or answers[parents[number]] == number for number in nodes):
+        if all(not sampled[number] or answers.get(parents[number]) == number for number in nodes):
             kept.append(nodes)
     branches: list[Branch] = []
     held: set[int] = set()

@@ -32,6 +32,8 @@ class Node(Struct, gc=False):
     message: Any
     parent: Any = None
     sampled: Any = False
+    tools: Any = None
+    semantic_parents: Any = None
 
 
 class AgentTrace(Struct, gc=False):
@@ -87,10 +89,11 @@ def understand_episode(record: Episode, place: RecordPlace) -> list[Trace]:
 
 def _of_agent(own: AgentTrace, whole: _Whole, path: str) -> list[Trace]:
     """Return the traces of an agent: one for each branch, since each is what the model saw at once."""
-    branches, abandoned = branches_of([node.parent for node in own.nodes], _are_sampled(own, path), path)
+    parents, sampled = [node.parent for node in own.nodes], _are_sampled(own, path)
+    branches, abandoned = branches_of(parents, sampled, path, _failed_compactions(own))
     task = object_of(own.task)
     shared = Trace(name_of(task.get("key")) or name_of(task.get("hash")) or whole.case_id, ())
-    shared.eval_set_id, shared.tools = whole.eval_set_id, tool_schemas(own.tools, f"{path}.tools")
+    shared.eval_set_id, shared.tools = whole.eval_set_id, tool_schemas(own.tools or None, f"{path}.tools")
     shared.error = None if own.ok is True else _last_error(own.errors)
     _score(shared, own)
     if abandoned:
@@ -117,6 +120,17 @@ def _are_sampled(own: AgentTrace, path: str) -> list[bool]:
     return [node.sampled is True for node in own.nodes]
 
 
+def _failed_compactions(own: AgentTrace) -> set[int]:
+    """Return the nodes with summaries that the harness has asked for and not gone on with."""
+    links = [
+        (number, text_of(object_of(link).get("type")), object_of(link).get("node"))
+        for number, node in enumerate(own.nodes)
+        for link in (node.semantic_parents if isinstance(node.semantic_parents, list) else ())
+    ]
+    accepted = [source for _, kind, source in links if kind == "compaction"]
+    return {number for number, kind, _ in links if kind == "compaction_attempt" and number not in accepted}
+
+
 def _of_branch(own: AgentTrace, branch: Branch, shared: Trace, path: str) -> Trace:
     messages: list[Any] = []
     dropped: list[tuple[int, str]] = []
@@ -132,7 +146,9 @@ def _of_branch(own: AgentTrace, branch: Branch, shared: Trace, path: str) -> Tra
     calls = [object_of(call) for call in own.calls] if isinstance(own.calls, list) else []
     in_branch = [call for call in calls if call.get("node") in branch.nodes] or calls
     trace = Trace(shared.case_id, messages, shared.metrics, shared.score, shared.eval_set_id, dropped=dropped)
-    trace.tools, trace.error, trace.context = shared.tools, shared.error, context
+    root = own.nodes[branch.nodes[0]] if branch.nodes else Node(None)
+    trace.tools = tool_schemas(root.tools or None, f"{path}.nodes.tools") or shared.tools
+    trace.error, trace.context = shared.error, context
     trace.dropped_kinds = shared.dropped_kinds
     trace.model_id = next((model for call in in_branch if (model := text_of(call.get("model")))), None)
     ended = [call.get("finish_reason") for call in in_branch if call.get("error") is None]
