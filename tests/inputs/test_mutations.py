@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.inputs import (
+    test_inspect,
     test_nemo_gym,
     test_openhands,
     test_swe_agent,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VALID = {
+    "inspect": test_inspect.VALID,
+    "inspect's documents": test_inspect.VALID_DOCUMENT,
     "mini-swe-agent": test_swe_agent.VALID_MINI,
     "nemo-gym": test_nemo_gym.VALID,
     "openhands": test_openhands.VALID,

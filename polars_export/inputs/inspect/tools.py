@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from polars_export.inputs.inspect.attachments import resolved
 from polars_export.json_values import parse
+from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.tool_schemas import tool_schemas
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ def tools_of(events: bytes, attachments: dict[str, Json], path: str) -> list[str
     if raw not in _cache:
         if len(_cache) >= _MOST_CACHED:
             _cache.clear()
-        _cache[raw] = tool_schemas(resolved(parse(raw), attachments), path)
+        try:
+            tools = parse(raw)
+        except ValueError as error:
+            raise InvalidRecordError(path, "tools that can be read", f"text that is not ({error})") from None
+        _cache[raw] = tool_schemas(resolved(tools, attachments), path)
     return _cache[raw]
 
 
