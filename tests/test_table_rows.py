@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -173,3 +174,24 @@ def test_chosen_rows_are_found_again_in_any_order(
     )
     found = [json.loads(data[start:end]) for start, end in spans]
     assert found == [{"task_id": row // 2, "reward": row % 3 / 2} for row in chosen]
+
+
+def test_what_json_cannot_hold_is_a_number_or_null(tmp_path: Path) -> None:
+    row = {
+        "price": Decimal("1.50"),
+        "pictures": [{"data": b"x", "name": "a"}],
+        "bytes": b"y",
+        "messages": conversation(0),
+    }
+    source = as_parquet(tmp_path / "rows.parquet", pa.Table.from_pylist([row]))
+    (extra,) = pe.read(source, pe.InputOptions(map="extra=*")).traces["extra"]
+    assert json.loads(extra) == {"price": 1.5, "pictures": [{"data": None, "name": "a"}], "bytes": None}
+
+
+def test_a_row_over_the_limit_is_set_aside(tmp_path: Path) -> None:
+    large = rows(6)
+    large[3]["messages"][0]["content"] = "x" * 5_000
+    source = as_parquet(tmp_path / "rows.parquet", pa.Table.from_pylist(large))
+    options = pe.ExportOptions("chatml", target="trl", on_error="skip", max_record_bytes=3_000)
+    report = pe.export(source, tmp_path / "out.jsonl", options)
+    assert (report.traces_read, report.dropped) == (6, {"invalid": 1})

@@ -47,9 +47,15 @@ def test_every_result_is_at_one_turn_or_an_orphan(
     assert named_orphans <= sum(bound.orphans) <= named_orphans + unnamed
 
 
+def test_a_result_goes_to_the_latest_turn_that_waits_for_it() -> None:
+    assert bind_results([["x"], ["x"], []], [(1, "x"), (2, "x"), (2, "x")]) == BoundResults(
+        by_turn=[[(1, 0)], [(0, 0), (2, 0)], []], orphans=[0, 0, 0], moved=[1, 1, 0]
+    )
+
+
 def test_a_result_prefers_its_own_turn_then_the_nearest_before_then_the_first_behind() -> None:
-    assert bind_results([["x"], ["x"], ["y"]], [(1, "x"), (2, "x"), (0, "y")]) == BoundResults(
-        by_turn=[[], [(0, 0), (1, 0)], [(2, 0)]], orphans=[0, 0, 0], moved=[0, 1, 1]
+    assert bind_results([["x"], ["x"], ["y"]], [(1, "x"), (0, "y")]) == BoundResults(
+        by_turn=[[], [(0, 0)], [(1, 0)]], orphans=[0, 0, 0], moved=[0, 0, 1]
     )
 
 

@@ -42,7 +42,7 @@ def choose(
     traces = pl.concat(parts)
     rows, dropped = select_traces(traces, rules_of(options).across)
     counters.dropped.update(dropped)
-    located = traces.select("source", "offset", "length")[rows["row"]].with_columns(rows["group"])
+    located = traces.select("source", "offset", "length", "part")[rows["row"]].with_columns(rows["group"])
     if options.splits_by_prompt:
         split = options.repository
         cases = cases_in_test(pl.concat(openings), split.test_fraction, split.seed)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LOCATION", "PartScanner"]
 
-LOCATION = pl.Schema({"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32})
+LOCATION = pl.Schema({"source": pl.UInt32, "offset": pl.UInt64, "length": pl.UInt32, "part": pl.UInt32})
 
 _TRACES_AT_ONCE = 5_000  # a compressed file, which is one part, may hold millions
 
@@ -83,9 +83,7 @@ class PartScanner:
             for segment, match, chunk in self._reader.chunks(task.part, account, rejects, on_progress):
                 scanned = self._traces.scan(match, chunk, rejects, account.counters)
                 builder.add(scanned.columns)
-                locations += [
-                    RecordLocation(segment.number, offset, length) for offset, length in scanned.chunk.locations()
-                ]
+                locations += _locations(segment, scanned.chunk)
                 if len(builder) >= _TRACES_AT_ONCE:
                     frames.append(self._eligible_built(builder, locations, account.counters, openings))
                     locations.clear()
@@ -111,6 +109,7 @@ class PartScanner:
                         "source": pl.repeat(part.number, len(tables), dtype=pl.UInt32, eager=True),
                         "offset": pl.int_range(len(tables), dtype=pl.UInt64, eager=True) + group.first_row,
                         "length": pl.repeat(1 + group.size // max(group.rows, 1), len(tables), eager=True),
+                        "part": pl.repeat(0, len(tables), eager=True),
                     }
                 ).cast(LOCATION)
                 account.counters.traces_read += len(tables)
@@ -154,3 +153,9 @@ class PartScanner:
         path = str(spool) if spool and spool.exists() else segment.path
         layout = cast("TableLayout", match.layout) if match.layout and not match.layout.is_stream else None
         return StoredInput(StoredSource(segment.path, path, chunk.array_path, chunk.header, layout), match)
+
+
+def _locations(segment: Segment, chunk: Chunk) -> list[RecordLocation]:
+    """Return where the traces of a chunk stand."""
+    ranges = zip(chunk.locations(), chunk.traces(), strict=True)
+    return [RecordLocation(segment.number, offset, length, part) for (offset, length), (_, part) in ranges]

@@ -43,7 +43,7 @@ def read_selected(
         SourceError: A source has changed.
     """
     for batch in _batches(task.traces):
-        in_files = batch.with_row_index("row").sort("source", "offset")
+        in_files = batch.with_row_index("row").sort("source", "offset", "part")
         parts = []
         for (number,), of_source in in_files.group_by("source", maintain_order=True):
             source = task.stored[number]

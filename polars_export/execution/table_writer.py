@@ -91,8 +91,8 @@ class TableWriter:
         builder, size = TableBuilder(Projection.FULL), 0
         lines = {(segment.number, segment.start): count for segment, count in zip(part, task.lines, strict=True)}
         for segment, match, chunk in self._reader.chunks(part, account, rejects, on_progress):
-            account.counters.traces_read += len(chunk.spans)
             decoded = self._decoders.of(match).decode(chunk)
+            account.counters.traces_read += len(decoded) + len(decoded.rejected)
             account.counters.drop(DropReason.INVALID, rejects.records(decoded))
             if (before := lines[segment.number, segment.start]) and chunk.array_path is None:
                 positions = decoded.columns.traces["position"]

@@ -170,10 +170,10 @@ class TablePart(NamedTuple):
 class ScannedPart(NamedTuple):
     """The traces of a part among which is chosen.
 
-    `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`),
-    `case_high` and `case_low`, which identify its case, and the columns that the rules look at. For pairs that is 40
-    bytes each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has it, of
-    all valid traces.
+    `traces` is a Polars frame with one row per trace, in input order: where it stands (`source`, `offset`, `length`,
+    `part`), `case_high` and `case_low`, which identify its case, and the columns that the rules look at. For pairs that
+    is 44 bytes each. `openings`, where a dataset is split by prompt, is a frame as `selection.openings.OPENINGS` has
+    it, of all valid traces.
     """
 
     traces: Any
@@ -282,8 +282,8 @@ class RenderSelection(Task[RenderedPart]):
     Attributes:
         number: Its place among all such tasks.
         traces: A Polars frame with one row per trace, in the order of the records and in these: `source`, `offset`,
-            `length` and `group`, the same number for the traces of one record; where a dataset is split by prompt, also
-            `in_test`.
+            `length`, `part` and `group`, the same number for the traces of one record; where a dataset is split by
+            prompt, also `in_test`.
         stored: The sources that occur, by their numbers.
     """
 

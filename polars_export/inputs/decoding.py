@@ -53,7 +53,7 @@ class Decoded:
     """The traces of one chunk in order.
 
     Attributes:
-        chunk: The records that are traces.
+        chunk: The records that are traces; one that holds several stands there once for each of them, with its part.
         columns: Their columns at the projection of the decoder.
         rejected: The records that are none.
     """

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import fields
 
 from polars_export.inputs.decoding import Decoded, bad_record, decode_each, from_deeper, reject_oversized
-from polars_export.json_values import first_mismatch, parse
+from polars_export.json_values import Mismatch, first_mismatch, parse
 from polars_export.messages.flatten import Flattener, outline_columns
 from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.json_text import to_text
@@ -20,15 +20,16 @@ from polars_export.tables.columns import Columns
 from polars_export.tables.projection import Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from polars_export.json_values import Json
     from polars_export.messages.records import Trace
     from polars_export.sources.chunk import Chunk
 
-__all__ = ["RecordDecoder", "RecordParser", "RecordPlace", "parse_lenient"]
+__all__ = ["MultiTraceDecoder", "RecordDecoder", "RecordParser", "RecordPlace", "parse_lenient"]
 
 _R = TypeVar("_R", bound=msgspec.Struct)
+_T = TypeVar("_T")
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TO_COLUMNS = 8  # up to Python 3.11 the calls under way take from how deep a value may be nested
@@ -50,7 +51,7 @@ class RecordPlace(NamedTuple):
     header: str | None
 
 
-class RecordDecoder(Generic[_R]):
+class _Decoder(Generic[_R, _T]):
     """Decodes records into a type with the fields that are needed; all others are skipped undecoded.
 
     A document that holds NaN or Infinity, which Python writes although JSON has none, is read by a slower way; the
@@ -58,7 +59,7 @@ class RecordDecoder(Generic[_R]):
 
     Args:
         record_type: The fields that the dialect needs; any value may stand in them, so that `understand` checks them.
-        understand: Returns the trace of a record. Raises an InvalidRecordError for one that is none.
+        understand: Returns the trace of a record, or its traces. Raises an InvalidRecordError for one that is none.
         projection: Which columns are wanted.
         sort_arguments: Whether the keys of tool-call arguments are sorted; see `Dialect.decoder`.
     """
@@ -66,7 +67,7 @@ class RecordDecoder(Generic[_R]):
     def __init__(
         self,
         record_type: type[_R],
-        understand: Callable[[_R, RecordPlace], Trace],
+        understand: Callable[[_R, RecordPlace], _T],
         projection: Projection,
         *,
         sort_arguments: bool = False,
@@ -76,20 +77,13 @@ class RecordDecoder(Generic[_R]):
         self._is_outline = projection is Projection.SELECTION
         self._flattener = Flattener(projection, sort_arguments=sort_arguments)
 
-    def decode(self, chunk: Chunk, /) -> Decoded:
-        """Decode the records of a chunk; set aside what is no trace."""
-        with pause_gc():
-            chunk, rejected = reject_oversized(chunk)
-            chunk, traces, invalid = decode_each(chunk, self._one)
-            return Decoded(chunk, self._columns(traces), [*rejected, *invalid])
-
-    def _columns(self, traces: list[Trace]) -> Columns:
+    def _columns(self, traces: Sequence[Trace]) -> Columns:
         if not self._is_outline:
             return self._flattener.columns(traces)
         placed = PlacedMessages()
         return Columns(outline_columns(traces, [placed.add(trace.messages) for trace in traces]))
 
-    def _one(self, chunk: Chunk, index: int) -> Trace:
+    def _one(self, chunk: Chunk, index: int) -> _T:
         begin, end = chunk.spans[index]
         start = chunk.stored[index][0] if chunk.stored is not None else chunk.offset + begin
         source = chunk.source.encode("utf-8", "backslashreplace").decode()
@@ -100,6 +94,47 @@ class RecordDecoder(Generic[_R]):
             )
         except InvalidRecordError as error:
             raise bad_record(chunk, index, error.mismatch) from None
+
+
+class RecordDecoder(_Decoder[_R, "Trace"]):
+    """Decodes records of one trace each."""
+
+    def decode(self, chunk: Chunk, /) -> Decoded:
+        """Decode the records of a chunk; set aside what is no trace."""
+        with pause_gc():
+            chunk, rejected = reject_oversized(chunk)
+            chunk, traces, invalid = decode_each(chunk, self._one)
+            return Decoded(chunk, self._columns(traces), [*rejected, *invalid])
+
+
+class MultiTraceDecoder(_Decoder[_R, "Sequence[Trace]"]):
+    """Decodes records that may hold several traces; they have at least one."""
+
+    def decode(self, chunk: Chunk, /) -> Decoded:
+        """Decode all traces of the records of a chunk, or those that it names; set aside what holds none."""
+        with pause_gc():
+            chunk, rejected = reject_oversized(chunk)
+            if chunk.parts is None:
+                chunk, found, invalid = decode_each(chunk, self._one)
+                traces = [trace for of_record in found for trace in of_record]
+                return Decoded(chunk.by_trace([*map(len, found)]), self._columns(traces), [*rejected, *invalid])
+            chunk, traces, invalid = decode_each(chunk, self._by_part(chunk.traces()))
+            return Decoded(chunk, self._columns(traces), [*rejected, *invalid])
+
+    def _by_part(self, wanted: Sequence[tuple[tuple[int, int], int]]) -> Callable[[Chunk, int], Trace]:
+        """Return what decodes the trace of an index; each record is decoded once."""
+        known: dict[tuple[int, int], Sequence[Trace]] = {}
+
+        def decode(chunk: Chunk, index: int) -> Trace:
+            span, part = wanted[index]
+            if span not in known:
+                known[span] = self._one(chunk, index)
+            if part >= len(known[span]):
+                expected, found = f"at least {part + 1} traces", f"{len(known[span])}: it has changed"
+                raise bad_record(chunk, index, Mismatch(chunk.json_path(index), expected, found))
+            return known[span][part]
+
+        return decode
 
 
 class RecordParser(Generic[_R]):

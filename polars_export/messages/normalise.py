@@ -15,12 +15,12 @@ from polars_export.messages.json_text import from_text
 from polars_export.messages.records import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from polars_export.json_values import Json
     from polars_export.messages.records import ToolCall
 
-__all__ = ["Normalised", "normalise", "normalise_items", "normalise_parts"]
+__all__ = ["Answered", "Normalised", "normalise", "normalise_answer", "normalise_items", "normalise_parts"]
 
 _Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, _Role] = {
@@ -52,6 +52,20 @@ class Normalised(NamedTuple):
     dropped: Sequence[tuple[int, str]]
 
 
+class Answered(NamedTuple):
+    """The messages of one row that has its prompt apart.
+
+    Attributes:
+        messages: As in `Normalised`, those of the prompt first.
+        dropped: As in `Normalised`.
+        context: The indices of the assistant's messages in the prompt: what was said before the run.
+    """
+
+    messages: Sequence[Message]
+    dropped: Sequence[tuple[int, str]]
+    context: frozenset[int]
+
+
 def normalise(items: Json, path: str) -> Normalised:
     """Return the messages of a row.
 
@@ -71,7 +85,14 @@ def normalise_parts(parts: Iterable[tuple[Json, str]]) -> Normalised:
     Raises:
         InvalidRecordError: One is no array, or something in it is no message.
     """
-    return normalise_items(_items(parts))
+    conversation = _Conversation()
+    for items, path in parts:
+        if not isinstance(items, list):
+            raise InvalidRecordError(path, "an array of messages", describe_value(items))
+        for index, item in enumerate(items):
+            conversation.add(item, f"{path}[{index}]")
+        conversation.end_turn()  # nobody goes on in one place with what stands in another
+    return Normalised(conversation.messages, conversation.dropped)
 
 
 def normalise_items(items: Iterable[tuple[Json, str]]) -> Normalised:
@@ -87,12 +108,17 @@ def normalise_items(items: Iterable[tuple[Json, str]]) -> Normalised:
     return Normalised(conversation.messages, conversation.dropped)
 
 
-def _items(parts: Iterable[tuple[Json, str]]) -> Iterator[tuple[Json, str]]:
-    for items, path in parts:
-        if not isinstance(items, list):
-            raise InvalidRecordError(path, "an array of messages", describe_value(items))
-        for index, item in enumerate(items):
-            yield item, f"{path}[{index}]"
+def normalise_answer(prompt: tuple[Json, str], answer: tuple[Json, str]) -> Answered:
+    """Return the messages of a prompt and of what answers it: two values, each with its JSON path.
+
+    Raises:
+        InvalidRecordError: One is no array, or something in it is no message.
+    """
+    asked, said = normalise_parts([prompt]), normalise_parts([answer])
+    before = len(asked.messages)
+    context = frozenset(index for index, message in enumerate(asked.messages) if message.role == "assistant")
+    dropped = [*asked.dropped, *((before + index, column) for index, column in said.dropped)]
+    return Answered([*asked.messages, *said.messages], dropped, context)
 
 
 class _Conversation:

@@ -29,8 +29,9 @@ class BoundResults(NamedTuple):
 def bind_results(call_ids: Sequence[Sequence[str | None]], results: Sequence[tuple[int, str | None]]) -> BoundResults:
     """Bind the results of one trace by id; those without answer, in order, the calls of their turn that no id names.
 
-    Where calls of several turns have the same id, a result belongs to that of its own turn, else to the nearest before,
-    else to the first behind. Calls of one turn with the same id are answered in order.
+    Where calls of several turns have the same id, a result belongs to the latest of its own turn and those before that
+    still waits for one, else to the latest of these, else to the first behind. Calls of one turn with the same id are
+    answered in order.
 
     Args:
         call_ids: For each turn the ids of its calls, None or empty without one.
@@ -54,7 +55,7 @@ def bind_results(call_ids: Sequence[Sequence[str | None]], results: Sequence[tup
         else:
             free = [place for place, known_id in enumerate(call_ids[stood]) if (stood, known_id) not in named]
             calls = {stood: free} if free else {}
-        turn = _nearest(calls, stood)
+        turn = _latest([turn for turn, those in calls.items() if answered[turn, call_id] < len(those)], calls, stood)
         if turn is None or (not call_id and answered[turn, call_id] >= len(calls[turn])):
             bound.orphans[stood] += 1
             continue
@@ -70,7 +71,9 @@ def bind_results(call_ids: Sequence[Sequence[str | None]], results: Sequence[tup
     return bound
 
 
-def _nearest(turns: Iterable[int], stood: int) -> int | None:
-    """Return the last of some turns that is not behind another, else the first."""
-    turns = list(turns)
-    return max((turn for turn in turns if turn <= stood), default=min(turns, default=None))
+def _latest(waiting: Iterable[int], turns: Iterable[int], stood: int) -> int | None:
+    """Return the last of some turns that is not behind another, of those that wait if there is one; else the first."""
+    for those in (waiting, turns):
+        if (latest := max((turn for turn in those if turn <= stood), default=None)) is not None:
+            return latest
+    return min(turns, default=None)

@@ -87,7 +87,6 @@ class ThresholdReader:
         """Yield the traces that stay of chunks; what the source of a chunk is stands beside it."""
         builder, counters, size = TableBuilder(self._full.projection), Counters(), 0
         for match, chunk in chunks:
-            counters.traces_read += len(chunk.spans)
             builder.add(self._decode(match, chunk, rejects, counters).columns)
             size += chunk.spans[-1][1] - chunk.spans[0][0] if chunk.spans else 0
             if size >= BATCH_BYTES:
@@ -100,8 +99,8 @@ class ThresholdReader:
 
         Where invalid records are skipped, those that stay are decoded to all columns too: none of them is chosen.
         """
-        counters.traces_read += len(chunk.spans)
         outlines = self._outline.of(match).decode(chunk)
+        counters.traces_read += len(outlines) + len(outlines.rejected)
         if not self._skips_invalid:
             rejects.records(outlines)
             return outlines
@@ -109,8 +108,8 @@ class ThresholdReader:
         decoded = decode_with_headroom(self._full.of(match), outlines.chunk.take(stay))
         counters.drop(DropReason.INVALID, rejects.records(outlines, decoded))
         if decoded.rejected:
-            bad = {rejected.position for rejected in decoded.rejected}
-            valid = [index for index, position in enumerate(outlines.chunk.positions) if position not in bad]
+            invalid = set(outlines.chunk.take(stay).traces()) - set(decoded.chunk.traces())
+            valid = [index for index, trace in enumerate(outlines.chunk.traces()) if trace not in invalid]
             outlines = self._outline.of(match).decode(outlines.chunk.take(valid))
         return outlines
 
@@ -119,8 +118,10 @@ class ThresholdReader:
         if not self._few_stay:
             decoded = decode_with_headroom(self._full.of(match), chunk)
             if not decoded.rejected:
+                counters.traces_read += len(decoded)
                 return decoded
         outlines = self._outline.of(match).decode(chunk)
+        counters.traces_read += len(outlines) + len(outlines.rejected)
         stay, left = self._stay(outlines)
         decoded = self._full.of(match).decode(outlines.chunk.take(stay))
         counters.drop(DropReason.INVALID, rejects.records(outlines, decoded))

@@ -37,6 +37,7 @@ class Chunk:
         names: What each record is called within the source, such as a member of an archive; None without names.
         stored: Where each record stands in the source, and its size there, if that is not where it is in the data.
         oversized: Set where the chunk holds one record, and of that only the beginning.
+        parts: For each record which of its traces is meant, where one may hold several; None for all of them.
     """
 
     source: str
@@ -49,17 +50,28 @@ class Chunk:
     oversized: OversizedRecord | None = None
     stored: Sequence[tuple[int, int]] | None = None
     names: Sequence[str] | None = None
+    parts: Sequence[int] | None = None
 
     def take(self, indices: Sequence[int]) -> Chunk:
         """Return the chunk with some of its records."""
-        spans, positions, stored, names = self.spans, self.positions, self.stored, self.names
+        spans, positions, stored, names, parts = self.spans, self.positions, self.stored, self.names, self.parts
         return replace(
             self,
             spans=[spans[i] for i in indices],
             positions=[positions[i] for i in indices],
             stored=stored and [stored[i] for i in indices],
             names=names and [names[i] for i in indices],
+            parts=parts and [parts[i] for i in indices],
         )
+
+    def by_trace(self, counts: Sequence[int]) -> Chunk:
+        """Return the chunk with each record as often as it holds traces, once for each of them."""
+        repeated = self.take([index for index, count in enumerate(counts) for _ in range(count)])
+        return replace(repeated, parts=[part for count in counts for part in range(count)])
+
+    def traces(self) -> list[tuple[tuple[int, int], int]]:
+        """Return for each trace the span of its record and its part of that: no two have both."""
+        return list(zip(self.spans, self.parts or [0] * len(self.spans), strict=True))
 
     def locations(self) -> list[tuple[int, int]]:
         """Return for each record where it stands in the source, so that it can be read again, and its size there."""

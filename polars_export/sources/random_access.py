@@ -19,11 +19,12 @@ __all__ = ["RecordLocation", "StoredSource", "read_records"]
 
 
 class RecordLocation(NamedTuple):
-    """Where a record stands: the number of its source, and its bytes there."""
+    """Where a trace stands: the number of its source, the bytes of its record there, and its part of the record."""
 
     source: int
     offset: int
     length: int
+    part: int
 
 
 class StoredSource(NamedTuple):
@@ -57,14 +58,23 @@ def read_records(
     for number, of_source in groupby(locations, key=lambda location: location.source):
         source = stored[number]
         for batch in _batches(of_source):
-            ranges = [(offset, length) for _, offset, length in batch]
+            wanted = [(offset, length) for _, offset, length, _ in batch]
+            ranges = list(dict.fromkeys(wanted))  # a record may hold several traces
             if source.layout:
                 data, spans = source.layout.read_again(source.path, source.source, ranges)
             else:
                 data, spans = _read_ranges(source, ranges)
-            places = range(len(spans))
-            at = (source.array_path, source.header)
-            chunk = Chunk(source.source, memoryview(data), spans, places, *at, stored=ranges)
+            placed = dict(zip(ranges, spans, strict=True))
+            chunk = Chunk(
+                source.source,
+                memoryview(data),
+                [placed[range_] for range_ in wanted],
+                range(len(wanted)),
+                source.array_path,
+                source.header,
+                stored=wanted,
+                parts=[location.part for location in batch],
+            )
             yield number, chunk
 
 

@@ -36,8 +36,9 @@ def write_array(path: Path, size: int) -> None:
 
 
 def write_results(path: Path, size: int) -> None:
-    text = json.dumps(results(simulation(0)))
-    one = json.dumps(simulation(0))
+    said = [{**message, "content": message["content"] * 10} for message in SAID]
+    text = json.dumps(results(simulation(0, messages=said)))
+    one = json.dumps(simulation(0, messages=said))
     before, after = text[: text.index(one)], text[text.index(one) + len(one) :]
     _write_repeated(path, before, one, after, size)
 

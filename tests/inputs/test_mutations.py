@@ -14,6 +14,7 @@ from tests.inputs import (
     test_swe_agent,
     test_tau2,
     test_verifiers,
+    test_verifiers_episodes,
 )
 from tests.inputs.mutations import export_mutations
 
@@ -29,7 +30,7 @@ VALID = {
     "swe-agent": test_swe_agent.VALID,
     "tau2": test_tau2.VALID,
     "verifiers": test_verifiers.VALID,
-    "verifiers' episodes": test_verifiers.VALID_EPISODES,
+    "verifiers' episodes": test_verifiers_episodes.VALID_EPISODES,
 }
 FEW = 40
 

@@ -94,6 +94,64 @@ def test_what_a_line_says_of_its_trace(tmp_path: Path) -> None:
     assert traces["dropped"].to_list()[3] == [{"kind": "scores that are no number", "count": 1}]
 
 
+def test_what_was_said_before_the_run_is_context(tmp_path: Path) -> None:
+    asked: list[Json] = [{"role": "user", "content": "Go."}, OUTPUT[3], OUTPUT[0], OUTPUT[2], *OUTPUT[1:2]]
+    turns = pe.read(write_lines(tmp_path / "rollouts.jsonl", rollout(responses_create_params={"input": asked}))).turns
+    assert turns["context"].to_list() == [True, True, False, False]
+    assert turns["reasoning"].to_list() == [None, "Hm.", "Hm.", None]
+    assert turns["tool_result_count"].to_list() == [1, 0, 1, 0]
+
+
+def test_of_transitions_the_last_has_all_items(tmp_path: Path) -> None:
+    """So `aviary_agent` of NeMo Gym writes its steps; the request's input is empty then."""
+    asked: Json = {"role": "user", "content": "Go.", "type": "message"}
+    empty: Json = {"input": []}
+    first, again = [asked, *OUTPUT[:3]], [asked, *OUTPUT]
+    changed = [asked, OUTPUT[3]]
+    source = write_lines(
+        tmp_path / "rollouts.jsonl",
+        rollout([first, again], responses_create_params=empty),  # type: ignore[list-item]
+        rollout([first, changed], responses_create_params=empty),  # type: ignore[list-item]
+    )
+    tables = pe.read(source)
+    assert tables.traces["turns"].to_list() == [2, 1]
+    assert tables.turns["context"].to_list() == [False] * 3
+    assert tables.traces["dropped"].to_list() == [[], [{"kind": "items of earlier transitions", "count": 3}]]
+
+
+def test_a_task_without_an_index_is_named_by_what_was_asked(tmp_path: Path) -> None:
+    empty: Json = {"responses_create_params": {"input": []}}
+    asked = [{"role": "user", "content": "Go.", "type": "message"}, *OUTPUT]
+    other = [{"role": "user", "content": "Stop.", "type": "message"}, *OUTPUT]
+    lines = [rollout(asked, **empty), rollout(asked[:-1], **empty), rollout(other, **empty)]
+    nothing = [rollout(**empty), rollout(**empty)]
+    cases = pe.read(write_lines(tmp_path / "rollouts.jsonl", *lines, *nothing)).traces["case_id"].to_list()
+    assert cases[0] == cases[1]
+    assert len(set(cases)) == 4
+
+
+def test_a_failed_rollout_is_unscored(tmp_path: Path) -> None:
+    """A judge that fails leaves a reward of 0.0 (`nemo_gym/judge.py`), in the file of failures."""
+    failed: Json = {"_ng_failure_class": "judge_failed", "reward": 0.0}
+    trace = pe.read(write_lines(tmp_path / "rollouts_failures.jsonl", rollout(**failed))).traces.row(0, named=True)
+    assert (trace["score"], trace["error"]) == (None, "judge_failed")
+
+
+def test_tools_that_are_no_functions_are_counted(tmp_path: Path) -> None:
+    request = {"input": "Go.", "tools": [TOOL, {"type": "web_search"}]}
+    trace = pe.read(write_lines(tmp_path / "rollouts.jsonl", rollout(responses_create_params=request))).traces.row(
+        0, named=True
+    )
+    assert len(trace["tools"]) == 1
+    assert trace["dropped"] == [{"kind": "tools that the provider runs", "count": 1}]
+
+
+def test_a_think_tag_without_its_other_half_stays_in_the_text(tmp_path: Path) -> None:
+    texts = ["Hm.</think>Done.", "<think>Hm."]
+    said = [{"role": "assistant", "content": [{"type": "output_text", "text": text}]} for text in texts]
+    assert [message["content"] for message in messages(tmp_path, rollout(said))[0][2:]] == texts
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

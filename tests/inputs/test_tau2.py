@@ -48,7 +48,7 @@ def simulation(number: int = 0, **fields: object) -> Json:
     } | fields  # fmt: skip
 
 
-INFO = {
+INFO: Json = {
     "environment_info": {"domain_name": "airline", "policy": "Be kind.", "tool_defs": None},
     "agent_info": {"llm": "gpt"},
 }
@@ -99,6 +99,32 @@ def test_what_is_not_the_agents_is_counted_and_the_greeting_is_context(tmp_path:
     assert tables.turns["context"].to_list() == [True, False, False]
 
 
+def test_the_history_of_a_task_is_context(tmp_path: Path) -> None:
+    """As in `update_task_with_message_history` of the domain `mock`: the run goes on where the history ends."""
+    history = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "tool_calls": [call("look", "h1")]},
+        result("h1"),
+        {"role": "assistant", "content": "And?"},
+    ]
+    said = {"role": "assistant", "content": "Done.", "usage": {"t": 1}}
+    run = simulation(messages=[*history, {"role": "user", "content": "Go."}, said])
+    document = results(run, tasks=[{"id": "t0", "initial_state": {"message_history": history}}])
+    turns = pe.read(write(tmp_path / "run.json", document)).turns
+    assert turns["context"].to_list() == [True, True, False]
+    assert turns["tool_result_count"].to_list() == [1, 0, 0]
+
+
+def test_tools_stand_by_their_names(tmp_path: Path) -> None:
+    """As `get_tool_signatures` of tau2-bench makes them."""
+    params = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    tool_defs = {"look": {"name": "look", "doc": "Looks.", "params": params, "returns": {"type": "string"}}}
+    info = INFO | {"environment_info": {**INFO["environment_info"], "tool_defs": tool_defs}}
+    (record,) = exported(write(tmp_path / "run.json", results(simulation(), info=info)), tmp_path / "out.jsonl")
+    function = {"name": "look", "description": "Looks.", "parameters": params}
+    assert record["tools"] == [{"type": "function", "function": function}]
+
+
 def test_a_folder_of_simulations_is_read_sorted_by_name(tmp_path: Path) -> None:
     index = {key: value for key, value in results(simulation_index=["s1", "s0"]).items() if key != "simulations"}
     write(tmp_path / "run/results.json", index)
@@ -141,7 +167,7 @@ def test_a_run_without_a_user_has_its_ticket(tmp_path: Path) -> None:
     [
         ({"messages": None, "ticks": []}, r"\$\.simulations\[1\]\.messages: expected a run of messages, found a voice"),
         ({"messages": [3]}, r"\$\.simulations\[1\]\.messages\[0\]: expected an object"),
-        ({"messages": [{"role": "robot"}]}, r"\$\.simulations\[1\]\.messages\[\d\]\.role: expected one of"),
+        ({"messages": [{"role": "robot"}]}, r"\$\.simulations\[1\]\.messages\[0\]\.role: expected one of"),
         ({"reward_info": {"reward": "x"}}, r"\$\.simulations\[1\]\.reward_info\.reward: expected a number or null"),
     ],
 )  # fmt: skip

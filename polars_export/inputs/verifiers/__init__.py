@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polars_export.inputs.dialect import Dialect, Match
-from polars_export.inputs.record_decoder import RecordDecoder
-from polars_export.inputs.verifiers.episode import KEYS, Episode, understand_episode
+from polars_export.inputs.record_decoder import MultiTraceDecoder, RecordDecoder
+from polars_export.inputs.verifiers.episode import Episode, understand_episode
 from polars_export.inputs.verifiers.rollout import Rollout, understand
-from polars_export.sources.line_elements import LineElements
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DIALECT"]
 
 _ROLLOUTS = Match("verifiers")
-_EPISODES = Match("verifiers", LineElements("traces", KEYS))
+_EPISODES = Match("verifiers", settings="episodes")
 
 
 class Verifiers(Dialect):
@@ -27,7 +26,7 @@ class Verifiers(Dialect):
 
     name = "verifiers"
     expected = "a rollout of verifiers (`example_id`, `prompt` and `completion`) or an episode (`traces` and `task`)"
-    markers = (b'"example_id"',)
+    markers = (b'"example_id"', b'"traces"')
 
     def matches_keys(self, keys: AbstractSet[str], /) -> Match | None:
         """Return whether a line is a rollout, or an episode."""
@@ -45,8 +44,8 @@ class Verifiers(Dialect):
 
     def decoder(self, match: Match, projection: Projection, /, *, sort_arguments: bool) -> Decoder:
         """Return what decodes rollouts, or the traces of episodes."""
-        if match.layout:
-            return RecordDecoder(Episode, understand_episode, projection, sort_arguments=sort_arguments)
+        if match == _EPISODES:
+            return MultiTraceDecoder(Episode, understand_episode, projection, sort_arguments=sort_arguments)
         return RecordDecoder(Rollout, understand, projection, sort_arguments=sort_arguments)
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from polars_export.inputs.side_files import json_beside
 from polars_export.messages.json_text import decode_arguments, from_text, to_text
-from polars_export.messages.normalise import normalise_parts
+from polars_export.messages.normalise import normalise_answer
 from polars_export.messages.records import Trace
 from polars_export.messages.scores import ODD_SCORES, finite_score, metrics_of
 from polars_export.messages.tool_schemas import tool_schemas
@@ -33,6 +33,7 @@ class Rollout(Struct, gc=False):
     oai_tools: Any = None
     task: Any = None
     error: Any = None
+    is_truncated: Any = None
 
 
 def understand(record: Rollout, place: RecordPlace) -> Trace:
@@ -41,14 +42,14 @@ def understand(record: Rollout, place: RecordPlace) -> Trace:
     Raises:
         InvalidRecordError: Something in it is not what it should be.
     """
-    parts = [
+    messages, dropped, context = normalise_answer(
         (_messages(record.prompt, "user"), f"{place.path}.prompt"),
         (_messages(record.completion, "assistant"), f"{place.path}.completion"),
-    ]
-    messages, dropped = normalise_parts(parts)
+    )
     decode_arguments(messages, place.path)
     metadata = object_of(json_beside(place.source, "metadata.json")) if place.source != "-" else {}
     trace = Trace(name_of(record.example_id) or place.name, messages, dropped=dropped)
+    trace.context = context
     trace.eval_set_id = text_of(metadata.get("env_id")) or text_of(record.task)
     trace.score = finite_score(record.reward, f"{place.path}.reward")
     trace.metrics, odd = metrics_of(from_text(record.metrics))
@@ -57,12 +58,20 @@ def understand(record: Rollout, place: RecordPlace) -> Trace:
     trace.model_id = text_of(metadata.get("model"))
     tools = record.tool_defs if record.tool_defs is not None else record.oai_tools
     trace.tools = tool_schemas(tools, f"{place.path}.tool_defs")
-    if record.error:
-        trace.error = record.error if isinstance(record.error, str) else to_text(record.error, place.path)
+    trace.stop_reason = "length" if record.is_truncated is True else None
+    trace.error = _error_of(record.error, place.path) if record.error else None
     return trace
 
 
+def _error_of(error: Json, path: str) -> str:
+    """Return the words for an error, which may stand with its class and its chain of causes."""
+    words = (text_of(object_of(error).get(key)) for key in ("error_chain_str", "message", "error"))
+    return text_of(error) or next((text for text in words if text), None) or to_text(error, path)
+
+
 def _messages(value: Json, role: str) -> Json:
-    """Return a prompt or a completion as messages: it may be a text, or JSON of messages."""
+    """Return a prompt or a completion as messages: it may be a text, JSON of messages or, after an error, null."""
+    if value is None:
+        return []
     decoded = from_text(value)
     return [{"role": role, "content": value}] if isinstance(value, str) and not isinstance(decoded, list) else decoded
