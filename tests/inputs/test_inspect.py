@@ -166,6 +166,14 @@ def test_nan_anywhere_in_a_sample_is_read(tmp_path: Path) -> None:
     assert trace["tools"] is not None
 
 
+def test_a_header_may_hold_nan_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    source = write(tmp_path / "x.eval", members(sample(), header=HEADER | {"results": {"mean": float("nan")}}))
+    assert pe.read(source).traces["eval_set_id"].to_list() == ["t"]
+    parts = [(name, b"{" if name == "header.json" else data) for name, data in members(sample())]
+    with pytest.raises(pe.BadRecordError, match=r"\(header\): expected valid JSON"):
+        pe.read(write(tmp_path / "x.eval", parts))
+
+
 def test_what_has_no_place_is_counted(tmp_path: Path) -> None:
     parts = [{"type": "reasoning", "reasoning": "x", "redacted": True}, {"type": "image", "image": "y"}]
     redacted = {"role": "assistant", "content": parts}

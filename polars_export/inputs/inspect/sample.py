@@ -11,8 +11,9 @@ from msgspec import Raw, Struct
 from polars_export.inputs.inspect.attachments import attached
 from polars_export.inputs.inspect.scores import metrics_of_scores
 from polars_export.inputs.inspect.tools import tools_of
+from polars_export.inputs.record_decoder import parse_lenient
 from polars_export.inputs.side_files import stem_of
-from polars_export.json_values import describe_value, parse
+from polars_export.json_values import describe_value
 from polars_export.messages.invalid_record import InvalidRecordError
 from polars_export.messages.normalise import normalise
 from polars_export.messages.records import Trace
@@ -60,7 +61,7 @@ def understand(record: Sample, place: RecordPlace, *, with_tools: bool) -> Trace
         for number, item in enumerate(record.messages)
     ]
     messages, dropped = normalise(items, path)
-    header = _parsed(place.header) if place.header else {}
+    header = _parsed(place.header, place.path) if place.header else {}
     evaluation = object_of(header.get("eval"))
     trace = Trace(name_of(record.id) or place.name, messages, dropped=dropped)
     trace.eval_set_id = text_of(evaluation.get("task"))
@@ -85,8 +86,13 @@ def understand(record: Sample, place: RecordPlace, *, with_tools: bool) -> Trace
 
 
 @lru_cache(maxsize=4)
-def _parsed(header: str) -> dict[str, Json]:
-    return object_of(parse(header.encode()))
+def _parsed(header: str, path: str) -> dict[str, Json]:
+    """Return the header of a log, whose results may hold NaN.
+
+    Raises:
+        InvalidRecordError: It is no JSON.
+    """
+    return object_of(parse_lenient(header.encode(), f"{path} (header)"))
 
 
 def _as_message(item: Json, path: str, attachments: dict[str, Json], dropped_kinds: Counter[str]) -> Json:
